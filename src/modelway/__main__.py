@@ -1,0 +1,16 @@
+"""The ``modelway`` command."""
+
+from __future__ import annotations
+
+import sys
+
+from modelway.cli.main import run
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""``signature.toml``: a signature written by a person, who may say as little as they like.
+
+    description = "Loans that were paid back"
+
+    [[columns]]
+    name = "age"
+    datatype = "INT64"
+    unit = "years"
+    minimum = 18
+
+    [label_names]
+    0 = "refused"
+    1 = "granted"
+
+Columns have the fields of ``domain.signature.Column``; a model of tensors has ``[[tensors]]`` with
+``name``, ``datatype`` and ``shape``. A key that is none of these is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from modelway.bundles.inferring import ColumnFacts, SignatureFacts
+from modelway.domain.errors import InvalidSignature, SourceNotFound
+from modelway.domain.signature import Datatype, TensorSpec
+
+
+class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    datatype: Datatype
+    shape: tuple[int, ...]
+    description: str | None = None
+    unit: str | None = None
+
+    def spec(self) -> TensorSpec:
+        return TensorSpec(self.name, self.datatype, self.shape, self.description, self.unit)
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    description: str | None = None
+    columns: tuple[ColumnFacts, ...] = ()
+    tensors: tuple[_Tensor, ...] = ()
+    outputs: tuple[_Tensor, ...] = ()
+    label_names: dict[str, str] = {}
+
+
+def read_signature_file(path: Path) -> SignatureFacts:
+    """What the file says.
+
+    Raises:
+        SourceNotFound: there is no such file.
+        InvalidSignature: it is not TOML, or something in it is not known or not of its type.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        read = msgspec.convert(content, _File)
+    except FileNotFoundError:
+        raise SourceNotFound(str(path)) from None
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise InvalidSignature(f"{path.name}: {error}") from error
+    return SignatureFacts(
+        origin=path.name,
+        columns=read.columns,
+        tensors=tuple(one.spec() for one in read.tensors),
+        outputs=tuple(one.spec() for one in read.outputs),
+        label_names=read.label_names,
+        description=read.description,
+    )

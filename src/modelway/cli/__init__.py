@@ -1,0 +1,1 @@
+"""The command line: a noun, a verb; parse, call one object, render."""

@@ -1,0 +1,62 @@
+"""What goes into one inference and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from modelway.domain.signature import Scalar
+from modelway.domain.tables import Array, Table
+
+Outputs = Mapping[str, Array]
+"""What a runtime gives, every array with the rows on its first axis.
+
+- ``class_index`` int64 (n_rows,): position of the label in the manifest's classes
+- ``probabilities`` float64 (n_rows, n_classes), if the model has them
+- ``prediction`` (n_rows, ...): where there are no classes (regression, clusters, functions)
+- any other name: outputs of tensor models
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RowWarning:
+    """Something unusual about a value that was answered all the same; ``row`` counts from 0."""
+
+    row: int
+    column: str
+    code: str
+    received: str
+    expected: str
+
+
+@dataclass(slots=True)
+class InferenceRequest:
+    """One call of a model: a table for an endpoint.
+
+    ``version`` None lets the router choose. ``prediction_id`` None lets the data plane make one.
+    ``warnings`` were found when the table was made. ``principal`` is who calls, if anybody asked.
+    """
+
+    endpoint: str
+    table: Table
+    version: str | None = None
+    prediction_id: str | None = None
+    warnings: Sequence[RowWarning] = ()
+    principal: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class InferenceResponse:
+    """The answer, and who gave it; row k of it has the id ``prediction_id:k``.
+
+    ``classes`` are the labels in the order of ``class_index``, those of the version that answered.
+    """
+
+    endpoint: str
+    version: str
+    prediction_id: str
+    outputs: Outputs
+    n_rows: int
+    warnings: Sequence[RowWarning] = ()
+    classes: Sequence[Scalar] | None = None

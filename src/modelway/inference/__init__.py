@@ -1,0 +1,1 @@
+"""The data plane: one object that every door calls to have a table answered."""

@@ -1,0 +1,70 @@
+"""A bundle, opened: everything that can be decided once is decided here and not per request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.bundles.manifest import Manifest
+from modelway.bundles.ports import Runtime
+from modelway.bundles.store import Bundle, open_bundle
+from modelway.domain.signature import Signature
+from modelway.inference.decoding import JsonDecoder
+from modelway.inference.samples import sample_table
+from modelway.inference.validation import Validator
+
+OpenRuntime = Callable[[Path, Signature, Manifest], Runtime]
+"""Opens the model of a bundle's folder; ``composition`` knows the frameworks."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A bundle that answers under a name.
+
+    ``version`` is the registry's number, or the digest for what was never registered.
+    ``load_s`` is how long opening and warming up took.
+    """
+
+    name: str
+    version: str
+    bundle: Bundle
+    runtime: Runtime
+    validator: Validator
+    decoder: JsonDecoder
+    load_s: float
+
+    @property
+    def signature(self) -> Signature:
+        """What goes in and out."""
+        return self.bundle.signature
+
+    @property
+    def manifest(self) -> Manifest:
+        """How the bundle is run."""
+        return self.bundle.manifest
+
+
+def load_model(name: str, folder: Path, open_runtime: OpenRuntime, *, strict: bool) -> LoadedModel:
+    """Check, open and warm up the bundle in ``folder``, to answer under ``name``.
+
+    Raises:
+        DigestMismatch: the contents are not those the record names.
+        LoadFailed: it cannot be read, opened or run on a sample row.
+        MissingExtra: it needs a library that is not installed.
+    """
+    started = time.perf_counter()
+    bundle = open_bundle(folder)
+    runtime = open_runtime(folder, bundle.signature, bundle.manifest)
+    runtime.predict(sample_table(bundle.signature))
+    validator = Validator(bundle.signature, strict=strict)
+    return LoadedModel(
+        name=name,
+        version=bundle.digest,
+        bundle=bundle,
+        runtime=runtime,
+        validator=validator,
+        decoder=JsonDecoder(bundle.signature, validator),
+        load_s=time.perf_counter() - started,
+    )

@@ -1,0 +1,130 @@
+"""Requests and responses: what of HTTP a route sees, and nothing of the server.
+
+Header names are lower-case bytes, as servers give them; of a header sent twice the last one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from modelway.domain.errors import MalformedPayload, Problem, SignatureMismatch
+
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+_MOST_FIELDS = 10_000
+
+
+class Headers(Mapping[str, str]):
+    """A view of raw headers as text by lower-case name."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        """The value of one header."""
+        return self._raw[name.encode("latin-1")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._raw)
+
+
+class Request:
+    """One request: ``path`` is decoded, ``raw_path`` and ``query`` are as they came.
+
+    ``id`` names the request in answers and logs. ``body`` is whole by the time a route sees it.
+    """
+
+    __slots__ = ("body", "headers", "id", "method", "path", "query", "raw_path")
+
+    def __init__(
+        self,
+        request_id: str,
+        method: str,
+        path: str,
+        *,
+        raw_path: bytes = b"",
+        query: bytes = b"",
+        headers: Mapping[bytes, bytes],
+        body: bytes = b"",
+    ) -> None:
+        self.id = request_id
+        self.method = method
+        self.path = path
+        self.raw_path = raw_path
+        self.query = query
+        self.headers = headers
+        self.body = body
+
+    def cells(self) -> dict[str, str]:
+        """The fields of the query by name.
+
+        Raises:
+            MalformedPayload: it is not UTF-8, or has very many fields.
+            SignatureMismatch: a name stands there twice.
+        """
+        try:
+            pairs = parse_qsl(
+                self.query.decode(),
+                keep_blank_values=True,
+                max_num_fields=_MOST_FIELDS,
+                errors="strict",
+            )
+        except ValueError as error:
+            raise MalformedPayload(f"the query cannot be read: {error}") from None
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise SignatureMismatch(_repeated(pairs))
+        return found
+
+
+class Response:
+    """One response; the length and the request's id are added when it is sent."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        content_type: bytes = JSON,
+        *,
+        status: int = 200,
+        headers: Sequence[Header] = (),
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.status = status
+        self.headers = headers
+
+
+Answer = Callable[[Request], Awaitable[Response]]
+"""What stands behind a route and a method; raises ``ModelwayError`` for what it cannot answer."""
+
+
+def constant(body: bytes, content_type: bytes = JSON, *, headers: Sequence[Header] = ()) -> Answer:
+    """An answer that is always the same."""
+    response = Response(body, content_type, headers=headers)
+
+    async def answer(_: Request) -> Response:
+        return response
+
+    return answer
+
+
+def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Problem]:
+    counts: dict[str, int] = {}
+    for name, _ in pairs:
+        counts[name] = counts.get(name, 0) + 1
+    return [
+        Problem(f"/{name[:80]}", name[:80], "duplicate", f"{n} values", "the column once")
+        for name, n in counts.items()
+        if n > 1
+    ][:100]

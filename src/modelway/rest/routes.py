@@ -1,0 +1,190 @@
+"""The route table: every path with what answers it, made once when the service starts.
+
+Almost every path is looked up whole. What is left are the templates of ``--route``, such as
+``/predict/{loc}/{mcc}``: segments of text and of columns, matched one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+from modelway.domain.errors import BadValue, EndpointNotFound, MalformedPayload, RouteNotFound
+from modelway.domain.signature import Signature
+from modelway.rest.http import Answer, Request, Response
+from modelway.rest.predict import Prediction
+
+RESERVED = frozenset(
+    (
+        *("models", "health", "docs", "static", "openapi.json", "metrics", "admin", "jobs"),
+        *("v1", "v2", "invocations", "ping", "version", "openscoring"),
+    )
+)
+"""First segments that are Modelway's own, now or for the protocols that it will speak."""
+
+_LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
+_COLUMN = re.compile(r"\{([^{}/]+)\}")
+
+
+class Route:
+    """One path: what answers each method."""
+
+    __slots__ = ("allowed", "answers")
+
+    def __init__(self, **answers: Answer) -> None:
+        """``answers`` by method; HEAD is answered as GET is, OPTIONS by what is allowed."""
+        if "GET" in answers:
+            answers["HEAD"] = answers["GET"]
+        self.answers = answers
+        self.allowed = (*answers, "OPTIONS")
+        answers["OPTIONS"] = self._options
+
+    async def _options(self, _: Request) -> Response:
+        return Response(b"", status=204, headers=[(b"allow", ", ".join(self.allowed).encode())])
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A path with columns in it; ``segments`` are text, or None where a column stands."""
+
+    path: str
+    segments: tuple[str | None, ...]
+    columns: tuple[str, ...]
+
+    def match(self, segments: Sequence[bytes]) -> Mapping[str, str] | None:
+        """The cells of a path's segments by column; None if it is another path.
+
+        Raises:
+            MalformedPayload: a cell is not UTF-8.
+        """
+        if len(segments) != len(self.segments):
+            return None
+        cells = []
+        for sent, wanted in zip(segments, self.segments, strict=True):
+            if wanted is None:
+                cells.append(sent)
+            elif sent != wanted.encode():
+                return None
+        try:
+            texts = [unquote_to_bytes(cell).decode() for cell in cells]
+        except UnicodeDecodeError:
+            raise MalformedPayload("the path is not UTF-8") from None
+        return dict(zip(self.columns, texts, strict=True))
+
+    def overlaps(self, other: Template) -> bool:
+        """Whether some path fits both."""
+        return len(self.segments) == len(other.segments) and all(
+            mine is None or theirs is None or mine == theirs
+            for mine, theirs in zip(self.segments, other.segments, strict=True)
+        )
+
+
+def template_of(path: str, signature: Signature, taken: Collection[str]) -> Template:
+    """The template that ``path`` says, each column of the signature once in it.
+
+    A column may stand by name or alias; one that may be missing may be left out. ``taken`` are
+    paths that answer already.
+
+    Raises:
+        BadValue: it is not such a path, or one that is not to be had.
+    """
+    wrong = f"--route {path}"
+    if not path.startswith("/") or path == "/":
+        raise BadValue(f"{wrong}: a route is a path such as /predict/{{column}}")
+    segments: list[str | None] = []
+    names: list[str] = []
+    for segment in path[1:].split("/"):
+        column = _COLUMN.fullmatch(segment)
+        if column is None and not _LITERAL.fullmatch(segment):
+            raise BadValue(
+                f"{wrong}: {segment!r} is neither plain text nor one column in braces",
+                hint="a route is a path such as /predict/{column}",
+            )
+        segments.append(None if column else segment)
+        names += [column[1]] if column else []
+    if segments[0] is None or segments[0] in RESERVED or path in taken:
+        raise BadValue(
+            f"{wrong}: the path is reserved", hint="begin it with a word of your own, or /predict"
+        )
+    _check_columns(names, signature, wrong)
+    return Template(path, tuple(segments), tuple(names))
+
+
+def _check_columns(names: Sequence[str], signature: Signature, wrong: str) -> None:
+    if not signature.is_tabular:
+        raise BadValue(f"{wrong}: the model takes tensors, which a path cannot hold")
+    known = ", ".join(column.alias for column in signature.columns[:20])
+    unknown = [name for name in names if name not in signature.positions]
+    if unknown:
+        raise BadValue(f"{wrong}: the model has no column {unknown[0]!r}", hint=f"it has: {known}")
+    given = [signature.positions[name] for name in names]
+    twice = [name for name, place in zip(names, given, strict=True) if given.count(place) > 1]
+    if twice:
+        raise BadValue(f"{wrong}: the column {twice[0]!r} stands there twice")
+    missing = [
+        column.alias
+        for place, column in enumerate(signature.columns)
+        if place not in given and not column.nullable
+    ]
+    if missing or not names:
+        raise BadValue(
+            f"{wrong}: without {', '.join(missing) or 'any column'}",
+            hint=f"name each column once in braces: {known}",
+        )
+
+
+class RouteTable:
+    """All routes of a service, under one prefix."""
+
+    def __init__(self, prefix: str, endpoints: Sequence[str]) -> None:
+        self._prefix = prefix
+        self._endpoints = endpoints
+        self._templates: list[tuple[Template, Prediction]] = []
+        self.routes: dict[str, Route] = {}
+
+    def add(self, path: str, route: Route) -> None:
+        """Answer at ``path``, which is without the prefix."""
+        self.routes[self._prefix + path] = route
+
+    def add_template(self, path: str, signature: Signature, prediction: Prediction) -> None:
+        """Answer at every path that fits the template.
+
+        Raises:
+            BadValue: it is no such path, reserved, or another template's too.
+        """
+        taken = [one.removeprefix(self._prefix) for one in self.routes]
+        template = template_of(path, signature, taken)
+        for other, _ in self._templates:
+            if template.overlaps(other):
+                raise BadValue(f"--route {path}: {other.path} would answer there too")
+        self._templates.append((template, prediction))
+
+    def other(self, request: Request) -> Route:
+        """The route of a path that is not in the table whole.
+
+        Raises:
+            EndpointNotFound: it names an endpoint that there is not.
+            RouteNotFound: nothing answers there.
+        """
+        raw = request.raw_path or quote(request.path).encode()
+        prefix = self._prefix.encode() + b"/"
+        if raw.startswith(prefix):
+            segments = raw.removeprefix(prefix).split(b"/")
+            for template, prediction in self._templates:
+                cells = template.match(segments)
+                if cells is not None:
+                    return _templated(prediction, cells)
+            if segments[0] == b"models" and segments[2:] in ([], [b"predict"]):
+                name = unquote(segments[1].decode("latin-1")) if segments[1:] else ""
+                if name not in self._endpoints:
+                    raise EndpointNotFound(name[:128], self._endpoints)
+        raise RouteNotFound(request.path)
+
+
+def _templated(prediction: Prediction, cells: Mapping[str, str]) -> Route:
+    async def answer(request: Request) -> Response:
+        return await prediction.from_path(request, cells)
+
+    return Route(GET=answer)

@@ -1,0 +1,73 @@
+"""Log lines: one a line on standard error, as text for people or as JSON for machines.
+
+Code logs with the standard library and passes what belongs to the line as ``extra`` fields
+(``request_id``, ``endpoint``, ``slot``); the formatters here write every such field. Neither the
+payload of a request nor a traceback goes to a client; the traceback goes here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from modelway.settings import TelemetrySettings
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """A record as one JSON object: time (UTC, ISO 8601), level, logger, message, fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        line: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **fields_of(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """A record as one line for people, its fields at the end as ``name=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text; a traceback follows on lines of its own."""
+        fields = "".join(f" {name}={value}" for name, value in fields_of(record).items())
+        line = f"{_time(record)} {record.levelname.lower():7} {record.getMessage()}{fields}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def fields_of(record: logging.LogRecord) -> Mapping[str, Any]:
+    """What was passed as ``extra`` with the record."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def configure_logs(settings: TelemetrySettings, stream: TextIO | None = None) -> None:
+    """Send every log line of this process to ``stream`` (default: standard error).
+
+    Called once, by the process's own entry; a second call replaces the first.
+    """
+    writer = logging.StreamHandler(stream or sys.stderr)
+    writer.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    root = logging.getLogger()
+    for old in tuple(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(writer)
+    root.setLevel(level)
+    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,138 @@
+"""The data plane: who answers, who is told, who may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelway.domain.errors import EndpointNotFound, ModelwayError, NotFound, PredictFailed
+from modelway.domain.inference import InferenceRequest, InferenceResponse
+from modelway.domain.signature import Column, Datatype, Signature
+from modelway.domain.tables import Table
+from modelway.inference.dataplane import DataPlane
+from modelway.inference.implicit import ImplicitRouter
+from modelway.inference.loading import LoadedModel
+from modelway.settings import InferenceSettings
+from support.served import FLOWER, compiled_bundle, flower_graph, function_bundle, loaded
+
+NUMBERS = Signature(columns=(Column("a", "a", Datatype.FP64),))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[LoadedModel]:
+    folder: Path = tmp_path_factory.mktemp("models")
+    flower = compiled_bundle(folder / "flower", flower_graph(), FLOWER, classes=(0, 1, 2))
+    source = "def picky(a):\n    return a if a else 1 / a\n"
+    picky = function_bundle(folder / "picky", source, "picky", NUMBERS)
+    return [loaded(flower, "flower"), loaded(picky, "picky")]
+
+
+class Diary:
+    """An observer that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def answered(
+        self, request: InferenceRequest, response: InferenceResponse, seconds: float
+    ) -> None:
+        assert seconds >= 0
+        self.told.append(("answered", response.prediction_id))
+
+    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+        assert seconds >= 0
+        self.told.append(("failed", error.code))
+
+
+class Broken(Diary):
+    """An observer with a fault."""
+
+    def answered(
+        self, request: InferenceRequest, response: InferenceResponse, seconds: float
+    ) -> None:
+        raise RuntimeError("broken")
+
+
+class Doorkeeper:
+    """An admission that knows one name."""
+
+    def principal(self, endpoint: str, headers: Mapping[str, str]) -> str | None:
+        return f"{headers['who']} at {endpoint}"
+
+
+def request(endpoint: str, width: int = 2, value: float = 1.5, **options: str) -> InferenceRequest:
+    signature = FLOWER if width == 2 else NUMBERS
+    table = Table(signature, 1, matrix=np.full((1, width), value))
+    return InferenceRequest(endpoint, table, **options)  # type: ignore[arg-type] # only texts
+
+
+def plane(models: list[LoadedModel], *observers: Diary) -> DataPlane:
+    return DataPlane(ImplicitRouter(models), observers, settings=InferenceSettings(threads=1))
+
+
+def test_an_answer_says_who_gave_it(models: list[LoadedModel]) -> None:
+    response = asyncio.run(plane(models).infer(request("flower")))
+    assert (response.endpoint, response.version) == ("flower", models[0].bundle.digest)
+    assert response.outputs["class_index"].tolist() == [1]
+    assert response.classes == (0, 1, 2)
+    assert len(response.prediction_id) == 36
+    brought = asyncio.run(plane(models).infer(request("flower", prediction_id="mine")))
+    assert brought.prediction_id == "mine"
+
+
+def test_a_version_that_is_not_loaded_is_not_answered_by_another(models: list[LoadedModel]) -> None:
+    with pytest.raises(NotFound):
+        asyncio.run(plane(models).infer(request("flower", version="7")))
+    version = models[0].version
+    assert asyncio.run(plane(models).infer(request("flower", version=version))).version == version
+
+
+def test_observers_are_told_of_answers_and_failures(models: list[LoadedModel]) -> None:
+    diary = Diary()
+    told = plane(models, diary)
+    asyncio.run(told.infer(request("flower", prediction_id="one")))
+    with pytest.raises(PredictFailed):
+        asyncio.run(told.infer(request("picky", 1, 0.0)))
+    with pytest.raises(EndpointNotFound):
+        asyncio.run(told.infer(request("nobody")))
+    assert diary.told == [
+        ("answered", "one"),
+        ("failed", "predict-failed"),
+        ("failed", "endpoint-not-found"),
+    ]
+
+
+def test_a_broken_observer_costs_nobody_the_answer(
+    models: list[LoadedModel], caplog: pytest.LogCaptureFixture
+) -> None:
+    diary = Diary()
+    told = plane(models, Broken(), diary)
+    response = asyncio.run(told.infer(request("flower", prediction_id="one")))
+    assert response.prediction_id == "one"
+    assert diary.told == [("answered", "one")]
+    assert "an observer failed" in caplog.text
+
+
+def test_the_admission_says_who_calls(models: list[LoadedModel]) -> None:
+    guarded = DataPlane(ImplicitRouter(models), admission=Doorkeeper())
+    assert guarded.admit("flower", {"who": "ada"}) == "ada at flower"
+    assert plane(models).admit("flower", {}) is None
+
+
+def test_the_default_is_the_first_or_the_named(models: list[LoadedModel]) -> None:
+    assert ImplicitRouter(models).default() == "flower"
+    assert ImplicitRouter(models, "picky").default() == "picky"
+    assert ImplicitRouter([]).default() is None
+    with pytest.raises(EndpointNotFound):
+        ImplicitRouter(models, "nobody")
+
+
+def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
+    flower = compiled_bundle(tmp_path / "flower", flower_graph(), FLOWER, classes=(0, 1, 2))
+    closing = plane([loaded(flower, "flower")])
+    closing.close()
+    closing.close()

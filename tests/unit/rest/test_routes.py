@@ -1,0 +1,85 @@
+"""Templates and the route table."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelway.domain.errors import EndpointNotFound, MalformedPayload, RouteNotFound
+from modelway.domain.signature import Column, Datatype, Signature
+from modelway.rest.http import Request, constant
+from modelway.rest.routes import Route, RouteTable, template_of
+
+SIGNATURE = Signature(
+    columns=(
+        Column("LOC", "loc", Datatype.FP64),
+        Column("v(g)", "mcc", Datatype.FP64),
+        Column("note", "note", Datatype.STRING, nullable=True),
+    )
+)
+
+
+def segments(path: bytes) -> list[bytes]:
+    return path[1:].split(b"/")
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "cells"),
+    [
+        ("/predict/{loc}/{mcc}", b"/predict/65/12", {"loc": "65", "mcc": "12"}),
+        ("/predict/{mcc}/of/{LOC}", b"/predict/1/of/2", {"mcc": "1", "LOC": "2"}),
+        ("/a.b/{loc}/{v(g)}", b"/a.b/%31/-1.5", {"loc": "1", "v(g)": "-1.5"}),
+        ("/p/{loc}/{mcc}/{note}", b"/p/1//a%2Fb", {"loc": "1", "mcc": "", "note": "a/b"}),
+    ],
+)
+def test_a_path_that_fits(path: str, sent: bytes, cells: dict[str, str]) -> None:
+    assert template_of(path, SIGNATURE, ()).match(segments(sent)) == cells
+
+
+@pytest.mark.parametrize("sent", [b"/predict/65", b"/predict/65/12/", b"/other/65/12", b"/"])
+def test_a_path_that_does_not_fit(sent: bytes) -> None:
+    assert template_of("/predict/{loc}/{mcc}", SIGNATURE, ()).match(segments(sent)) is None
+
+
+def test_a_cell_that_is_not_utf_8() -> None:
+    with pytest.raises(MalformedPayload):
+        template_of("/predict/{loc}/{mcc}", SIGNATURE, ()).match(segments(b"/predict/%ff/1"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("/a/{loc}/{mcc}", "/a/{mcc}/{loc}", True),
+        ("/a/{loc}/{mcc}", "/b/{loc}/{mcc}", False),
+        ("/a/{loc}/{mcc}", "/a/{loc}/{mcc}/{note}", False),
+        ("/a/{loc}/x/{mcc}", "/a/x/{loc}/{mcc}", True),
+        ("/a/{loc}/x/{mcc}", "/a/{loc}/y/{mcc}", False),
+    ],
+)
+def test_templates_overlap_where_a_path_fits_both(one: str, other: str, overlap: bool) -> None:
+    first, second = (template_of(path, SIGNATURE, ()) for path in (one, other))
+    assert first.overlaps(second) is second.overlaps(first) is overlap
+
+
+def test_a_route_allows_head_and_options() -> None:
+    route = Route(GET=constant(b"{}"))
+    assert route.allowed == ("GET", "HEAD", "OPTIONS")
+    assert set(route.answers) == {"GET", "HEAD", "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/p/models/nobody", EndpointNotFound),
+        ("/p/models/nobody/predict", EndpointNotFound),
+        ("/p/models/a/else", RouteNotFound),
+        ("/models/nobody", RouteNotFound),
+        ("/p", RouteNotFound),
+        ("*", RouteNotFound),
+        ("", RouteNotFound),
+        ("/p/ünknown", RouteNotFound),
+    ],
+)
+def test_a_path_that_nobody_has(path: str, error: type[Exception]) -> None:
+    table = RouteTable("/p", ["a"])
+    with pytest.raises(error):
+        table.other(Request("id", "GET", path, headers={}))

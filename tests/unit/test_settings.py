@@ -1,0 +1,108 @@
+"""Settings: precedence, types, ranges, and errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelway.domain.errors import BadValue, UnknownSetting
+from modelway.settings import Settings, load_settings, setting_fields
+
+
+def settings(
+    tmp_path: Path, toml: str = "", flags: dict[str, object] | None = None, **env: str
+) -> Settings:
+    (tmp_path / "modelway.toml").write_text(toml)
+    return load_settings(flags, folder=tmp_path, environment=env)
+
+
+def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
+    found = load_settings(folder=tmp_path, environment={})
+    assert (found.serve, found.rest, found.bundles) == (
+        Settings().serve,
+        Settings().rest,
+        Settings().bundles,
+    )
+    assert set(found.origins.values()) == {"default"}
+
+
+def test_flag_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    toml = "[serve]\nport = 1001\nworkers = 3\nhost = '0.0.0.0'\n"
+    environment = {"MODELWAY__SERVE__PORT": "1002", "MODELWAY__SERVE__WORKERS": "4"}
+    found = settings(tmp_path, toml, {"serve.port": 1003, "serve.workers": None}, **environment)
+    assert (found.serve.port, found.serve.workers, found.serve.host) == (1003, 4, "0.0.0.0")
+    assert found.origins["serve.port"] == "flag --port"
+    assert found.origins["serve.workers"] == "MODELWAY__SERVE__WORKERS"
+    assert found.origins["serve.host"] == "modelway.toml"
+    assert found.origins["serve.drain_s"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("1", True), ("False", False), ("0", False)]
+)
+def test_booleans_are_read_from_text(tmp_path: Path, text: str, value: bool) -> None:
+    assert settings(tmp_path, MODELWAY__INFERENCE__STRICT=text).inference.strict is value
+
+
+def test_paths_and_numbers_have_their_own_types(tmp_path: Path) -> None:
+    found = settings(tmp_path, '[bundles]\nhome = "/srv/m"\n[serve]\ndrain_s = 3\n')
+    assert found.bundles.home == Path("/srv/m")
+    assert found.serve.drain_s == 3.0
+    assert isinstance(found.serve.drain_s, float)
+
+
+@pytest.mark.parametrize(
+    "toml", ["[serve]\nprot = 1\n", "[server]\nport = 1\n", "port = 1\n", "[origins]\nx = 1\n"]
+)
+def test_an_unknown_key_is_an_error(tmp_path: Path, toml: str) -> None:
+    with pytest.raises(UnknownSetting, match=r"modelway\.toml: there is no setting"):
+        settings(tmp_path, toml)
+
+
+def test_an_unknown_variable_is_an_error_that_names_the_near_one(tmp_path: Path) -> None:
+    with pytest.raises(UnknownSetting, match="MODELWAY__REST__PORT") as caught:
+        settings(tmp_path, MODELWAY__REST__PORT="1")
+    assert caught.value.hint == "there is: serve.port"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SERVE__PORT", "65536", "a whole number from 0 to 65,535"),
+        ("SERVE__PORT", "http", "a whole number"),
+        ("SERVE__PORT", "8080.5", "a whole number"),
+        ("SERVE__DRAIN_S", "nan", "a number from 0 to 3,600"),
+        ("INFERENCE__STRICT", "perhaps", "true or false"),
+        ("TELEMETRY__LOG_FORMAT", "xml", "one of text, json"),
+    ],
+)
+def test_a_bad_value_names_setting_origin_and_range(
+    tmp_path: Path, name: str, value: str, expected: str
+) -> None:
+    variable = f"MODELWAY__{name}"
+    with pytest.raises(BadValue) as caught:
+        load_settings(folder=tmp_path, environment={variable: value})
+    assert variable in caught.value.message
+    assert expected in caught.value.message
+    assert repr(value) in caught.value.message
+
+
+def test_a_boolean_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match=r"serve\.port"):
+        settings(tmp_path, "[serve]\nport = true\n")
+
+
+def test_a_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match="cannot be read"):
+        settings(tmp_path, "[serve\n")
+
+
+def test_every_setting_has_help_and_every_number_a_range() -> None:
+    for one in setting_fields():
+        assert one.help.endswith("."), one.name
+        assert one.default_text or one.name in ("rest.prefix", "serve.default"), one.name
+        if one.kind in (int, float):
+            assert one.minimum is not None, one.name
+            assert one.maximum is not None, one.name
+            assert one.unit or one.name == "serve.port", one.name
