@@ -1,0 +1,181 @@
+"""Nothing a client sends may produce a 5xx or a hang, and known rows get their answers meanwhile.
+
+20,000 requests and more: from the service's own OpenAPI document (schemathesis), damaged ones made
+from valid rows, and bytes that are hardly HTTP. A model with a fault in it does give a 500.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests, raw_bytes
+from support.live import Serve, Service
+
+VIRGINICA = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
+SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+RULE = """
+from typing import Literal
+
+def greet(name: str, kind: Literal["cat", "dog"], legs: int = 4, tame: bool | None = None) -> str:
+    return f"{name} the {kind} on {legs}"
+"""
+FAULT = """
+def divide(a: float, b: float) -> float:
+    return a / b
+"""
+CAT = {"name": "Tom", "kind": "cat", "legs": 4, "tame": True}
+PATHS = (
+    "/predict",
+    "/models/iris/predict",
+    "/models/greet/predict",
+    "/flowers/1.0/2/3/4",
+    "/models",
+    "/models/iris",
+    "/health/ready",
+    "/openapi.json",
+    "/docs",
+    "/",
+)
+ROWS: list[object] = [
+    VIRGINICA,
+    [VIRGINICA, SETOSA],
+    {"columns": list(VIRGINICA), "data": [list(VIRGINICA.values())]},
+    CAT,
+    [CAT],
+]
+BATCH = 40
+DAMAGED_BATCHES = 450
+RAW_BATCHES = 60
+DOCUMENTED_EXAMPLES = 150
+FEWEST_REQUESTS = 20_000
+
+quietly = settings(
+    deadline=None,
+    database=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def service(serve: Serve, iris_bundle: Path, tmp_path: Path) -> Service:
+    (tmp_path / "rules.py").write_text(RULE)
+    return serve(
+        *(iris_bundle, "rules.py:greet", "--workers", "1"),
+        *("--route", "iris=/flowers/{sepal_length}/{sepal_width}/{petal_length}/{petal_width}"),
+    )
+
+
+class Witness:
+    """Asks known rows all the time, in a thread of its own, and remembers wrong answers."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.answered = 0
+        self.wrong: list[object] = []
+        self.slowest_s = 0.0
+
+    def __enter__(self) -> Witness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.02):
+            started = time.perf_counter()
+            answer = self._service.ask("/predict", json=[VIRGINICA, SETOSA])
+            self.slowest_s = max(self.slowest_s, time.perf_counter() - started)
+            found: Any = answer.json
+            if answer.status != 200 or [one["prediction"] for one in found] != [2, 0]:
+                self.wrong.append(answer)
+            self.answered += 1
+
+
+@pytest.mark.timeout(900)
+def test_nothing_that_a_client_sends_is_answered_with_a_5xx(service: Service) -> None:
+    statuses: Counter[int] = Counter()
+    connection = FuzzConnection(service.url)
+    started = time.time_ns() % 2**32
+    print(f"seed {started}")
+
+    @seed(started)
+    @settings(quietly, max_examples=DAMAGED_BATCHES)
+    @given(st.lists(fuzz_requests(PATHS, ROWS), min_size=BATCH, max_size=BATCH))
+    def damaged(requests: list[FuzzRequest]) -> None:
+        for request in requests:
+            status = connection.status(request)
+            statuses[status] += 1
+            assert status < 500, request
+
+    @seed(started)
+    @settings(quietly, max_examples=RAW_BATCHES)
+    @given(st.lists(raw_bytes(), min_size=BATCH, max_size=BATCH))
+    def raw(payloads: list[bytes]) -> None:
+        for payload in payloads:
+            status = connection.raw_status(payload)
+            statuses[status] += 1
+            assert status < 500, payload
+
+    with Witness(service) as witness:
+        damaged()
+        raw()
+        documented = sum(_by_the_document(service, started, statuses))
+    sent = connection.sent + documented
+    print(f"{sent} requests ({documented} by the document): {dict(sorted(statuses.items()))}")
+    print(f"{witness.answered} known rows beside them, slowest {witness.slowest_s:.3f} s")
+    assert sent >= FEWEST_REQUESTS
+    assert witness.wrong == []
+    assert witness.answered > 100
+    assert statuses[200] > 1000
+    assert statuses[422] > 1000
+    assert service.ask("/health/ready").status == 200
+
+
+def _by_the_document(service: Service, seeded: int, statuses: Counter[int]) -> Iterator[int]:
+    """Requests made from the OpenAPI document, operation by operation; gives how many were sent."""
+    schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        sent = 0
+
+        @seed(seeded)
+        @settings(quietly, max_examples=DOCUMENTED_EXAMPLES)
+        @given(operation.as_strategy())
+        def ask(case: Any) -> None:
+            nonlocal sent
+            response = case.call(timeout=20)
+            sent += 1
+            statuses[response.status_code] += 1
+            assert response.status_code < 500, case.as_curl_command()
+
+        ask()
+        yield sent
+
+
+def test_a_fault_in_a_model_does_give_a_500(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "faulty.py").write_text(FAULT)
+    service = serve("faulty.py:divide")
+    assert service.ask("/predict", json={"a": 1, "b": 2}).json["prediction"] == 0.5  # type: ignore[index] # JSON
+    answer = service.ask("/predict", json={"a": 1, "b": 0})
+    assert answer.status == 500
+    problem: Any = answer.json
+    assert problem["code"] == "predict-failed"
+    assert problem["request_id"] == answer.headers["modelway-request-id"]
+    assert "division" not in answer.body.decode()
+    assert "Traceback" not in answer.body.decode()
+    assert problem["request_id"] in service.log.read_text()
