@@ -4,9 +4,9 @@ A worker is a command that inherits the listening socket. Over its standard inpu
 line (its plan) and then nothing more: when that input ends, the supervisor is gone and the worker
 drains, so no worker outlives it. Over its standard output it says one line when it is ready.
 
-A worker that dies before every slot was ready once ends the whole service with its exit code,
-because the next one would die the same way; one that dies later is started again, at once if it
-had lived for a while and with growing delay if not.
+A worker that dies before any was ready ends the whole service with its exit code, because the next
+one would die the same way; one that dies later is started again, at once if it had lived for a
+while and with growing delay if not.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Supervisor:
     drain_s: float
     when_ready: Callable[[], None]
     _stopping: bool = False
+    _proven: bool = False
     _announced: bool = False
     _exit_code: int = 0
     _slots: list[_Slot] = field(default_factory=list)
@@ -115,7 +116,7 @@ class Supervisor:
             line = stream.readline()
             self._watch.unregister(stream)
             if line:
-                slot.ready = True
+                slot.ready = self._proven = True
                 log.info("worker ready", extra={"slot": slot.number, "pid": slot.process.pid})  # type: ignore[union-attr] # a slot that speaks has a process
         if not self._announced and all(slot.ready for slot in self._slots):
             self._announced = True
@@ -131,7 +132,7 @@ class Supervisor:
             if self._stopping:
                 continue
             log.error("worker died", extra={"slot": slot.number, "exit_code": code})
-            if not self._announced:
+            if not self._proven:
                 self._exit_code = code if code > 0 else 1
                 self._stopping = True
                 continue

@@ -1,0 +1,98 @@
+"""The supervisor: real child processes that are restarted, drained, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+WORKER = """
+import os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+plan = sys.stdin.readline().strip()
+with open(sys.argv[1], "a") as log:
+    log.write(f"{sys.argv[2]} {os.getpid()} {plan}\\n")
+if plan == "fail":
+    sys.exit(7)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+SUPERVISOR = """
+import sys
+from modelway.settings import child_environment
+from modelway.supervisor.workers import Supervisor, WorkerCommand
+worker, log, plan = sys.argv[1:]
+command = WorkerCommand(
+    arguments=lambda slot: [sys.executable, worker, log, str(slot)],
+    fds=(), plan=plan.encode(), environment=child_environment(),
+)
+supervisor = Supervisor(command, 2, 3.0, lambda: print("all ready", flush=True))
+sys.exit(supervisor.run())
+"""
+
+
+def start(tmp_path: Path, plan: str) -> tuple[subprocess.Popen[str], Path]:
+    worker, log = tmp_path / "worker.py", tmp_path / "log"
+    worker.write_text(WORKER)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, str(worker), str(log), plan],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return process, log
+
+
+def started(log: Path, number: int) -> list[tuple[int, int]]:
+    """(slot, process) of each worker, once ``number`` of them were started."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = log.read_text().splitlines() if log.exists() else []
+        if len(lines) >= number:
+            return [(int(line.split()[0]), int(line.split()[1])) for line in lines]
+        time.sleep(0.02)
+    raise AssertionError(f"{number} workers were not started")
+
+
+def gone(process: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_killed_worker_is_replaced_in_its_slot_and_sigterm_ends_all(tmp_path: Path) -> None:
+    supervisor, log = start(tmp_path, "go")
+    with supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "all ready\n"
+        slot, process = started(log, 2)[1]
+        os.kill(process, signal.SIGKILL)
+        workers = started(log, 3)
+        assert workers[2][0] == slot
+        supervisor.terminate()
+        assert supervisor.wait(20) == 0
+    assert all(gone(one) for _, one in workers)
+
+
+def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    supervisor, log = start(tmp_path, "go")
+    with supervisor:
+        workers = started(log, 2)
+        supervisor.kill()
+    assert all(gone(one) for _, one in workers)
+
+
+def test_a_worker_that_cannot_start_ends_the_service_with_its_exit_code(tmp_path: Path) -> None:
+    supervisor, log = start(tmp_path, "fail")
+    with supervisor:
+        assert supervisor.wait(20) == 7
+    assert len(log.read_text().splitlines()) <= 2
