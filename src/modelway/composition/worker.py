@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from modelway.composition.footprint import give_back
 from modelway.domain.errors import BadValue, NotReady
 from modelway.settings import InferenceSettings, RestSettings, ServeSettings, TelemetrySettings
 from modelway.telemetry.logs import configure_logs
@@ -149,6 +150,7 @@ async def _answer_alone(
     try:
         plane = await asyncio.to_thread(_data_plane, plan)
         gate.inner = await asyncio.to_thread(application, plan, plane)
+        give_back()
         when_ready()
     except BaseException:
         server.should_exit = True
@@ -164,6 +166,7 @@ async def _answer_among_others(
     """Load, then answer: what this worker does not accept, the others do."""
     plane = _data_plane(plan)
     server = _server(application(plan, plane), plan)
+    give_back()
     _end_with(orders, server)
     asyncio.get_running_loop().call_soon(when_ready)
     await server.serve(sockets=[listener])
