@@ -40,6 +40,25 @@ def learned_points(points: Any, width: int) -> Floats:
     return whole
 
 
+def refuse_ties(points: Floats) -> None:
+    """Let no model through whose distances, being sums of BLAS, would part equals by rounding.
+
+    Where every feature keeps to a grid (counts, categories, one decimal), rows as far from one
+    training row as from another are common. One feature whose gaps hardly repeat makes them rare.
+
+    Raises:
+        NotCompilable: every feature of the ``points``, (n_points, n_features), keeps to a grid.
+    """
+    for feature in points.T:
+        gaps = np.diff(np.sort(feature))
+        span = float(gaps.sum()) or 1.0
+        if len(np.unique(np.round(gaps / span, 12))) > 0.98 * len(gaps):
+            return
+    raise NotCompilable(
+        "every feature keeps to a grid, so that rows lie equally near and rounding decides"
+    )
+
+
 def direct(g: Graph, rows: str, points: Floats, power: float) -> str:
     """Minkowski sums to ``power`` without the root, feature by feature, (n_rows, n_points).
 

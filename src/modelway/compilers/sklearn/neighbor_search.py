@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from modelway.compilers.features import Features
 from modelway.compilers.graph import Graph
-from modelway.compilers.sklearn.distances import direct, expanded, learned_points
+from modelway.compilers.sklearn.distances import direct, expanded, learned_points, refuse_ties
 from modelway.compilers.sklearn.heap import pushed_in_order
 from modelway.domain.errors import NotCompilable
 
@@ -42,8 +42,11 @@ def found_neighbours(
     points = learned_points(search._fit_X, features.width)
     power = _power(search)
     rows = features.matrix(g)
-    by_product = search._fit_method == "brute" and power == 2
-    value = expanded(g, rows, points) if by_product else direct(g, rows, points, power)
+    if search._fit_method == "brute" and power == 2:
+        refuse_ties(points)
+        value = expanded(g, rows, points)
+    else:
+        value = direct(g, rows, points, power)
     place = _lowest(g, search, rows, value, answers)
     return place, _rooted(g, g.op("GatherElements", value, place, axis=1), power)
 

@@ -12,7 +12,7 @@ import numpy as np
 from modelway.compilers.arithmetic import added, first_largest
 from modelway.compilers.compilation import Classified, Compilation
 from modelway.compilers.features import Features
-from modelway.compilers.sklearn.distances import learned_points
+from modelway.compilers.sklearn.distances import learned_points, refuse_ties
 from modelway.compilers.sklearn.kernel_ridge import radial
 from modelway.compilers.sklearn.neighbor_search import found_neighbours
 from modelway.domain.errors import NotCompilable
@@ -24,6 +24,7 @@ def spread_classify(c: Compilation, estimator: Any, features: Features) -> Class
     beliefs = np.asarray(estimator.label_distributions_, dtype=np.float64)
     if estimator.kernel == "rbf":
         points = learned_points(estimator.X_, features.width)
+        refuse_ties(points)
         kernel = radial(g, features.matrix(g), points, estimator.gamma)
         total = g.op("MatMul", kernel, beliefs)
     elif estimator.kernel == "knn":

@@ -49,7 +49,6 @@ OTHERS = [
 REGRESSORS = [
     KNeighborsRegressor(),
     KNeighborsRegressor(3, weights="distance", p=1),
-    KNeighborsRegressor(20, algorithm="brute"),
     RadiusNeighborsRegressor(0.1),
     RadiusNeighborsRegressor(0.15, weights="distance"),
 ]
@@ -72,6 +71,17 @@ def test_regressors(model: Any) -> None:
     for target in (PROGRESS, np.stack([PROGRESS, -PROGRESS], axis=1)):
         fitted = clone(model).fit(DIABETES, target)
         assert_same(fitted, hard_rows(fitted, DIABETES, n=400))
+
+
+def test_distances_by_a_product_of_matrices() -> None:
+    rows = DIABETES + RNG.normal(scale=1e-3, size=DIABETES.shape)
+    fitted = KNeighborsRegressor(20, algorithm="brute").fit(rows, PROGRESS)
+    assert_same(fitted, hard_rows(fitted, rows, n=400))
+
+
+def test_distances_by_a_product_of_matrices_do_not_part_equals() -> None:
+    with pytest.raises(NotCompilable, match="keeps to a grid"):
+        opened(KNeighborsClassifier(algorithm="brute").fit(GRID, PARITY), GRID)
 
 
 def test_a_row_without_neighbours_fails_as_the_original_does() -> None:
