@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import weakref
 from urllib.parse import urlsplit
 
 from modelway.domain.errors import InvalidInput, Unavailable
@@ -35,6 +36,8 @@ class Connections:
         self._tls = parts.scheme == "https"
         self._timeout_s = timeout_s
         self._idle: list[http.client.HTTPConnection] = []
+        # A client made for one line of a notebook is never closed by its user.
+        weakref.finalize(self, _close, self._idle)
 
     def exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """The status and body of the answer. A request on a connection gone stale is sent again.
@@ -64,8 +67,7 @@ class Connections:
 
     def close(self) -> None:
         """Close what is idle; calling it twice does no harm."""
-        while self._idle:
-            self._idle.pop().close()
+        _close(self._idle)
 
     def _fresh(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
@@ -89,3 +91,8 @@ class Connections:
         if connection.sock is not None:
             self._idle.append(connection)
         return response.status, content
+
+
+def _close(connections: list[http.client.HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
