@@ -6,6 +6,8 @@ from valid rows, and bytes that are hardly HTTP. A model with a fault in it does
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 import threading
 import time
 from collections import Counter
@@ -13,13 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from sklearn.neighbors import RadiusNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests, raw_bytes
-from support.live import Serve, Service
+from support.live import Serve, Service, modelway
 
 VIRGINICA = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -38,6 +45,8 @@ PATHS = (
     "/predict",
     "/models/iris/predict",
     "/models/greet/predict",
+    "/models/near/predict",
+    "/models/native/predict",
     "/flowers/1.0/2/3/4",
     "/models",
     "/models/iris",
@@ -52,6 +61,7 @@ ROWS: list[object] = [
     {"columns": list(VIRGINICA), "data": [list(VIRGINICA.values())]},
     CAT,
     [CAT],
+    SETOSA,
 ]
 BATCH = 40
 DAMAGED_BATCHES = 450
@@ -68,10 +78,23 @@ quietly = settings(
 
 
 @pytest.fixture
-def service(serve: Serve, iris_bundle: Path, tmp_path: Path) -> Service:
+def service(serve: Serve, iris_bundle: Path, iris_training: Path, tmp_path: Path) -> Service:
+    """A compiled and a native model, each also of a kind that refuses rows, and a rule."""
     (tmp_path / "rules.py").write_text(RULE)
+    data = iris_training / "training.csv"
+    rows = pd.read_csv(data)
+    near = RadiusNeighborsClassifier(0.5)
+    models = {"near": near, "native": make_pipeline(FunctionTransformer(np.sinc), near)}
+    for name, model in models.items():
+        fitted = model.fit(rows.drop(columns="species"), rows["species"])
+        source = tmp_path / f"{name}.pickle"
+        source.write_bytes(pickle.dumps(fitted))
+        modelway(
+            *("bundle", "build", source, "--name", name, "-o", tmp_path / name),
+            *("--data", data, "--target", "species"),
+        )
     return serve(
-        *(iris_bundle, "rules.py:greet", "--workers", "1"),
+        *(iris_bundle, "rules.py:greet", tmp_path / "near", tmp_path / "native"),
         *("--route", "iris=/flowers/{sepal_length}/{sepal_width}/{petal_length}/{petal_width}"),
     )
 
@@ -131,7 +154,7 @@ def test_nothing_that_a_client_sends_is_answered_with_a_5xx(service: Service) ->
             statuses[status] += 1
             assert status < 500, payload
 
-    with Witness(service) as witness:
+    with Witness(service) as witness, contextlib.closing(connection):
         damaged()
         raw()
         documented = sum(_by_the_document(service, started, statuses))
