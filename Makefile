@@ -64,9 +64,11 @@ docs: setup
 
 bench: setup
 	$(BIN)/python bench/http_stack.py
+	$(BIN)/python bench/compiled_table.py
 
+# What is too long for a check; its figures are committed.
 soak: setup
-	MODELWAY_SOAK=1 $(BIN)/pytest -q -m soak $(TESTS)
+	PYTHONPATH=tests $(BIN)/python bench/random_pipelines.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
