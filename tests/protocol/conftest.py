@@ -27,8 +27,8 @@ from support.served import (
 
 ECHO = Signature(
     columns=(
-        Column("name", "name", Datatype.STRING, nullable=True),
-        Column("when", "when", Datatype.DATETIME, nullable=True),
+        Column("name", "name", Datatype.STRING, nullable=True, optional=True),
+        Column("when", "when", Datatype.DATETIME, nullable=True, optional=True),
         Column("paid", "paid", Datatype.BOOL),
         Column("rooms", "rooms", Datatype.INT64),
     )

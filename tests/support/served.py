@@ -100,7 +100,10 @@ LARGEST_BODY = 200_000
 """Bytes that the service of the protocol tests takes at most."""
 
 PAIR = Signature(
-    columns=(Column("a", "a", Datatype.FP64), Column("b", "b", Datatype.FP64, nullable=True))
+    columns=(
+        Column("a", "a", Datatype.FP64),
+        Column("b", "b", Datatype.FP64, nullable=True, optional=True),
+    )
 )
 
 

@@ -32,6 +32,8 @@ def columns(draw: st.DrawFn, position: int) -> Column:
     name = draw(NAMES)
     datatype = draw(st.sampled_from([d for d in Datatype if d is not Datatype.BYTES]))
     column = Column(name, alias_of(name, position), datatype, nullable=draw(st.booleans()))
+    if column.nullable:
+        column = _with(column, optional=draw(st.booleans()))
     if datatype is Datatype.CATEGORICAL:
         kinds = st.one_of(
             st.lists(TEXTS, min_size=1, max_size=4, unique=True),

@@ -63,6 +63,7 @@ def _known(column: Column) -> ColumnFacts:
         facts.name,
         datatype=None if column.datatype is Datatype.FP64 else column.datatype,
         nullable=column.nullable or None,
+        optional=column.optional or None,
         categories=facts.categories,
         closed=column.closed or None,
     )

@@ -37,6 +37,7 @@ class ColumnFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     categories: tuple[str | int, ...] | None = None
     missing_ratio: float | None = None
     closed: bool | None = None
+    optional: bool | None = None
     description: str | None = None
     unit: str | None = None
 
@@ -202,6 +203,7 @@ def _column(name: str, position: int, known: Sequence[ColumnFacts]) -> Column:
         alias=best("alias") or alias_of(name, position),
         datatype=datatype,
         nullable=bool(best("nullable")),
+        optional=bool(best("nullable")) and bool(best("optional")),
         minimum=best("minimum") if is_number else None,
         maximum=best("maximum") if is_number else None,
         categories=best("categories") if is_chosen else None,

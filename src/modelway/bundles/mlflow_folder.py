@@ -118,6 +118,7 @@ def _signature(said: _Signature | None) -> SignatureFacts | None:
             one.name if one.name is not None else f"x{i + 1}",
             datatype=_datatype(one.type, _DATATYPES),
             nullable=not one.required,
+            optional=not one.required,
         )
         for i, one in enumerate(inputs)
     )

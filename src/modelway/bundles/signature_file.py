@@ -7,12 +7,14 @@
     datatype = "INT64"
     unit = "years"
     minimum = 18
+    nullable = true
 
     [label_names]
     0 = "refused"
     1 = "granted"
 
-Columns have the fields of ``domain.signature.Column``; a model of tensors has ``[[tensors]]`` with
+Columns have the fields of ``domain.signature.Column``; one that is said to be ``nullable`` is
+``optional`` too where the file does not say otherwise. A model of tensors has ``[[tensors]]`` with
 ``name``, ``datatype`` and ``shape``. A key that is none of these is an error.
 """
 
@@ -63,7 +65,10 @@ def read_signature_file(path: Path) -> SignatureFacts:
         raise InvalidSignature(f"{path.name}: {error}") from error
     return SignatureFacts(
         origin=path.name,
-        columns=read.columns,
+        columns=tuple(
+            one if one.optional is not None else msgspec.structs.replace(one, optional=one.nullable)
+            for one in read.columns
+        ),
         tensors=tuple(one.spec() for one in read.tensors),
         outputs=tuple(one.spec() for one in read.outputs),
         label_names=read.label_names,

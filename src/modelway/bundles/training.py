@@ -138,6 +138,7 @@ def _facts(column: TrainingColumn) -> ColumnFacts:
         column.name,
         datatype=datatype,
         nullable=True if gone.any() else None,
+        optional=True if gone.any() else None,
         minimum=minimum,
         maximum=maximum,
         categories=categories,

@@ -64,6 +64,7 @@ class Column:
     there, ``missing_ratio`` the share of missing values there (0 to 1); None where no training
     data was seen. A CATEGORICAL column holds text or whole numbers, as its categories do. Where
     ``closed``, the model itself refuses any other category, so a request with one is refused.
+    Where ``nullable``, null is a value; where ``optional`` too, a row may leave the column out.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Column:
     categories: tuple[str | int, ...] | None = None
     missing_ratio: float | None = None
     closed: bool = False
+    optional: bool = False
     description: str | None = None
     unit: str | None = None
 

@@ -45,6 +45,7 @@ class CellReader:
         self.lowest, self.highest = bounds(column)
         self.rounding = _rounding(column)
         self.expected = _expected(column)
+        self.expected_cell = f"{self.expected}, or null" if column.nullable else self.expected
         self._strict_category = strict or column.closed
         self._strict_range = strict
         self._categories = frozenset(column.categories or ())

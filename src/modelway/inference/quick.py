@@ -178,7 +178,7 @@ def _row_type(readers: Sequence[CellReader], keys: Sequence[str], *, seen: bool)
     fields: list[Any] = []
     for reader in readers:
         name, kind = f"f{reader.position}", _value_type(reader, seen=seen)
-        fields.append((name, kind, None) if reader.column.nullable else (name, kind))
+        fields.append((name, kind, None) if reader.column.optional else (name, kind))
     return msgspec.defstruct(
         "Row",
         fields,

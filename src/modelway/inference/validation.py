@@ -183,6 +183,10 @@ class Validator:
                 cells = [row.get(name, ABSENT) for row in rows]
             else:
                 cells = [row[name] if name in row else row.get(alias, ABSENT) for row in rows]
+            if reader.column.nullable and not reader.column.optional:
+                for k, cell in enumerate(cells):
+                    if cell is ABSENT:
+                        findings.fault(k, reader.position, "missing", None, reader.expected_cell)
             arrays.append(reader.values(cells, findings))
             reader.check_seen(arrays[-1], findings)
         findings.check()
@@ -271,8 +275,8 @@ class Validator:
                 reader.check_seen(array, findings)
             else:
                 array = reader.missing(n_rows)
-                if not reader.column.nullable:
-                    findings.fault(0, reader.position, "missing", None, reader.expected)
+                if not reader.column.optional:
+                    findings.fault(0, reader.position, "missing", None, reader.expected_cell)
             arrays.append(array)
         findings.check()
         return Checked(self.table(arrays, n_rows), findings.warnings)

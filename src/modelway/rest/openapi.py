@@ -198,7 +198,7 @@ class _Endpoint:
         return {
             "name": column.alias,
             "in": place,
-            "required": place == "path" or not column.nullable,
+            "required": place == "path" or not column.optional,
             "description": schema.pop("description", column.name),
             "schema": schema,
             "example": sample[column.name],

@@ -30,7 +30,7 @@ def row_schema(signature: Signature, *, strict: bool) -> Schema:
         "properties": {
             c.name: column_schema(c, sample[c.name], strict=strict) for c in signature.columns
         },
-        "required": [c.name for c in signature.columns if not c.nullable],
+        "required": [c.name for c in signature.columns if not c.optional],
         "additionalProperties": not strict,
         "examples": [sample],
     }

@@ -54,7 +54,7 @@ class Template:
     columns: tuple[str, ...]
 
     def match(self, segments: Sequence[bytes]) -> Mapping[str, str] | None:
-        """The cells of a path's segments by column; None if it is another path.
+        """The cells of a path's segments by column, empty ones not; None if it is another path.
 
         Raises:
             MalformedPayload: a cell is not UTF-8.
@@ -71,7 +71,7 @@ class Template:
             texts = [unquote_to_bytes(cell).decode() for cell in cells]
         except UnicodeDecodeError:
             raise MalformedPayload("the path is not UTF-8") from None
-        return dict(zip(self.columns, texts, strict=True))
+        return {name: text for name, text in zip(self.columns, texts, strict=True) if text}
 
     def overlaps(self, other: Template) -> bool:
         """Whether some path fits both."""
@@ -84,7 +84,7 @@ class Template:
 def template_of(path: str, signature: Signature, taken: Collection[str]) -> Template:
     """The template that ``path`` says, each column of the signature once in it.
 
-    A column may stand by name or alias; one that may be missing may be left out. ``taken`` are
+    A column may stand by name or alias; one that rows may leave out may be left out. ``taken`` are
     paths that answer already.
 
     Raises:
@@ -126,7 +126,7 @@ def _check_columns(names: Sequence[str], signature: Signature, wrong: str) -> No
     missing = [
         column.alias
         for place, column in enumerate(signature.columns)
-        if place not in given and not column.nullable
+        if place not in given and not column.optional
     ]
     if missing or not names:
         raise BadValue(

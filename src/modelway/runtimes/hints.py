@@ -68,7 +68,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _column(parameter: inspect.Parameter, hint: Any, position: int, function: str) -> Column:
-    nullable = parameter.default is not inspect.Parameter.empty
+    nullable = optional = parameter.default is not inspect.Parameter.empty
     if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
         nullable = True
         rest = [one for one in get_args(hint) if one is not type(None)]
@@ -78,7 +78,13 @@ def _column(parameter: inspect.Parameter, hint: Any, position: int, function: st
         values = get_args(hint)
         if len({type(v) for v in values}) == 1 and type(values[0]) in (str, int):
             return Column(
-                name, alias, Datatype.CATEGORICAL, nullable, categories=values, closed=True
+                name,
+                alias,
+                Datatype.CATEGORICAL,
+                nullable,
+                categories=values,
+                closed=True,
+                optional=optional,
             )
     datatype = _DATATYPES.get(hint)
     if datatype is None:
@@ -87,4 +93,4 @@ def _column(parameter: inspect.Parameter, hint: Any, position: int, function: st
             f"parameter {name!r} of {function} is annotated {hint}, which a request cannot hold",
             hint=f"use {known}, Literal[...] of texts or whole numbers, or one of them | None",
         )
-    return Column(name, alias, datatype, nullable)
+    return Column(name, alias, datatype, nullable, optional=optional)

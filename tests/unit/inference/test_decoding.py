@@ -16,16 +16,16 @@ from modelway.inference.validation import Validator
 NUMBERS = Signature(
     columns=(
         Column("sepal length (cm)", "sepal_length", Datatype.FP64, minimum=4.0, maximum=8.0),
-        Column("n", "n", Datatype.INT32, nullable=True),
+        Column("n", "n", Datatype.INT32, nullable=True, optional=True),
     )
 )
 MIXED = Signature(
     columns=(
         Column("color", "color", Datatype.CATEGORICAL, categories=("red", "blue"), closed=True),
         Column("grade", "grade", Datatype.CATEGORICAL, categories=(1, 2)),
-        Column("when", "when", Datatype.DATETIME, nullable=True),
-        Column("paid", "paid", Datatype.BOOL, nullable=True),
-        Column("size", "size", Datatype.FP32, nullable=True),
+        Column("when", "when", Datatype.DATETIME, nullable=True, optional=True),
+        Column("paid", "paid", Datatype.BOOL, nullable=True, optional=True),
+        Column("size", "size", Datatype.FP32, nullable=True, optional=True),
     )
 )
 FRAME_NAMES = Signature(

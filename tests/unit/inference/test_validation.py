@@ -16,10 +16,10 @@ from modelway.inference.validation import Checked, Validator
 SIGNATURE = Signature(
     columns=(
         Column("size (m)", "size", Datatype.FP64, minimum=0.0, maximum=10.0),
-        Column("rooms", "rooms", Datatype.UINT8, nullable=True),
-        Column("name", "name", Datatype.STRING, nullable=True),
-        Column("sold", "sold", Datatype.DATETIME, nullable=True),
-        Column("new", "new", Datatype.BOOL, nullable=True),
+        Column("rooms", "rooms", Datatype.UINT8, nullable=True, optional=True),
+        Column("name", "name", Datatype.STRING, nullable=True, optional=True),
+        Column("sold", "sold", Datatype.DATETIME, nullable=True, optional=True),
+        Column("new", "new", Datatype.BOOL, nullable=True, optional=True),
     )
 )
 NAMES = ["size", "rooms", "name", "sold", "new"]
@@ -145,3 +145,21 @@ def test_warnings_are_bounded_and_say_how_many_are_left_out() -> None:
     assert len(warnings) == 1001
     assert warnings[0].code == "out-of-range"
     assert (warnings[-1].code, warnings[-1].received) == ("more-warnings", "500 more")
+
+
+def test_null_is_a_value_of_a_nullable_column_and_leaving_it_out_is_not() -> None:
+    columns = (
+        Column("a", "a", Datatype.FP64, nullable=True),
+        Column("b", "b", Datatype.STRING, nullable=True, optional=True),
+    )
+    validator = Validator(Signature(columns), strict=False)
+    assert np.isnan(validator.row({"a": None}).table.arrays[0]).all()
+    assert validator.text_row({"a": ""}).table.n_rows == 1
+    refused = (
+        lambda: validator.row({"b": "x"}),
+        lambda: validator.text_row({}),
+        lambda: validator.frame(["b"], [["x"]]),
+    )
+    for ask in refused:
+        with pytest.raises(SignatureMismatch, match="a: expected a number, or null, nothing came"):
+            ask()

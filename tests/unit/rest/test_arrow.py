@@ -20,10 +20,10 @@ from modelway.rest.arrow import read_parquet, read_stream, write_parquet, write_
 
 SIGNATURE = Signature(
     columns=(
-        Column("size", "size", Datatype.FP64, nullable=True),
-        Column("name", "name", Datatype.STRING, nullable=True),
-        Column("sold", "sold", Datatype.DATETIME, nullable=True),
-        Column("new", "new", Datatype.BOOL, nullable=True),
+        Column("size", "size", Datatype.FP64, nullable=True, optional=True),
+        Column("name", "name", Datatype.STRING, nullable=True, optional=True),
+        Column("sold", "sold", Datatype.DATETIME, nullable=True, optional=True),
+        Column("new", "new", Datatype.BOOL, nullable=True, optional=True),
     )
 )
 VALIDATOR = Validator(SIGNATURE, strict=False)
@@ -213,7 +213,7 @@ from modelway.inference.validation import Validator
 from modelway.rest.arrow import read_parquet, read_stream, write_parquet, write_stream
 
 kinds = {"size": Datatype.FP64, "name": Datatype.STRING, "new": Datatype.BOOL}
-columns = tuple(Column(n, n, kind, nullable=True) for n, kind in kinds.items())
+columns = tuple(Column(n, n, kind, nullable=True, optional=True) for n, kind in kinds.items())
 validator = Validator(Signature(columns=columns), strict=False)
 rows = {"size": [1.0, None], "name": ["a", None], "new": [True, None]}
 read_stream(write_stream(rows), validator, 10, 10**6)

@@ -26,7 +26,7 @@ from modelway.settings import RestSettings
 SIGNATURE = Signature(
     columns=(
         Column("size", "size", Datatype.FP64),
-        Column("name", "name", Datatype.STRING, nullable=True),
+        Column("name", "name", Datatype.STRING, nullable=True, optional=True),
     )
 )
 VALIDATOR = Validator(SIGNATURE, strict=False)

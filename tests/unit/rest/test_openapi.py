@@ -23,9 +23,11 @@ from support.served import (
 PET = Signature(
     columns=(
         Column("kind", "kind", Datatype.CATEGORICAL, categories=("cat", "dog"), closed=True),
-        Column("age (years)", "age_years", Datatype.INT8, nullable=True, unit="years"),
+        Column(
+            "age (years)", "age_years", Datatype.INT8, nullable=True, optional=True, unit="years"
+        ),
         Column("town", "town", Datatype.CATEGORICAL, categories=("Bonn", "Ulm")),
-        Column("born", "born", Datatype.DATETIME, nullable=True),
+        Column("born", "born", Datatype.DATETIME, nullable=True, optional=True),
         Column("tame", "tame", Datatype.BOOL),
         Column("weight", "weight", Datatype.FP32, minimum=0.5, maximum=9.0),
     ),

@@ -13,7 +13,7 @@ SIGNATURE = Signature(
     columns=(
         Column("LOC", "loc", Datatype.FP64),
         Column("v(g)", "mcc", Datatype.FP64),
-        Column("note", "note", Datatype.STRING, nullable=True),
+        Column("note", "note", Datatype.STRING, nullable=True, optional=True),
     )
 )
 
@@ -28,7 +28,7 @@ def segments(path: bytes) -> list[bytes]:
         ("/predict/{loc}/{mcc}", b"/predict/65/12", {"loc": "65", "mcc": "12"}),
         ("/predict/{mcc}/of/{LOC}", b"/predict/1/of/2", {"mcc": "1", "LOC": "2"}),
         ("/a.b/{loc}/{v(g)}", b"/a.b/%31/-1.5", {"loc": "1", "v(g)": "-1.5"}),
-        ("/p/{loc}/{mcc}/{note}", b"/p/1//a%2Fb", {"loc": "1", "mcc": "", "note": "a/b"}),
+        ("/p/{loc}/{mcc}/{note}", b"/p/1//a%2Fb", {"loc": "1", "note": "a/b"}),
     ],
 )
 def test_a_path_that_fits(path: str, sent: bytes, cells: dict[str, str]) -> None:
