@@ -62,8 +62,8 @@ lock:
 docs: setup
 	$(BIN)/python -m modelway.cli.reference docs/reference
 
+# Measurements beside the tests; wrk and the peers that bench/http_stack.py names are not in the lock.
 bench: setup
-	$(BIN)/python bench/http_stack.py
 	$(BIN)/python bench/compiled_table.py
 
 # What is too long for a check; its figures are committed.

@@ -11,6 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from compiled_page import (
+    BOOSTERS,
+    CLASSIFIERS,
+    CLUSTERERS,
+    OTHER,
+    PIPELINES,
+    REGRESSORS,
+    TRANSFORMERS,
+)
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -28,16 +37,6 @@ from sklearn.utils import all_estimators
 from modelway.domain.names import alias_of
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Table
-
-CLASSIFIERS = "Classifiers that fit plain numeric data with their defaults"
-REGRESSORS = "Regressors that fit plain numeric data with their defaults"
-PLAIN = (CLASSIFIERS, REGRESSORS)
-OTHER = "Classifiers and regressors that need more than that"
-TRANSFORMERS = "Transformers, in front of a linear model"
-CLUSTERERS = "Clusterers"
-BOOSTERS = "XGBoost, LightGBM, CatBoost"
-PIPELINES = "Pipelines"
-GROUPS = (*PLAIN, OTHER, PIPELINES, BOOSTERS, TRANSFORMERS, CLUSTERERS)
 
 Target = npt.NDArray[Any]
 

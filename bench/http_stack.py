@@ -1,9 +1,9 @@
 """The HTTP stacks compared: requests a second of one JSON echo, one process each.
 
-Needs ``wrk`` on the path and, beside the development install, ``pip install granian``; a server
-that is not installed is left out. Writes ``bench/results/http_stack.json`` and prints the table of
-docs/decisions/0004-http-stack.md. The stacks take turns in several rounds, and the best round
-counts, so that a busy machine disturbs all alike.
+Needs ``wrk`` on the path and, beside the development install, ``pip install granian``. Writes
+``bench/results/http_stack.json`` and prints the table of docs/decisions/0004-http-stack.md. The
+stacks take turns in several rounds, and the best round counts, so that a busy machine disturbs all
+alike.
 """
 
 from __future__ import annotations
@@ -91,17 +91,15 @@ def main() -> None:
     """Measure all stacks in turns, write the figures, print the table."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
-    stacks = {
-        name: command
-        for name, command in STACKS.items()
-        if importlib.util.find_spec(command[0]) is not None
-    }
-    best: dict[str, dict[int, float]] = {name: dict.fromkeys(CONNECTIONS, 0.0) for name in stacks}
+    absent = {c[0] for c in STACKS.values() if importlib.util.find_spec(c[0]) is None}
+    if absent:
+        raise SystemExit(f"to compare all stacks: pip install {' '.join(sorted(absent))}")
+    best: dict[str, dict[int, float]] = {name: dict.fromkeys(CONNECTIONS, 0.0) for name in STACKS}
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "request.lua"
         script.write_text(REQUEST)
         for _ in range(ROUNDS):
-            for name, command in stacks.items():
+            for name, command in STACKS.items():
                 for connections, rate in measure(command, script).items():
                     best[name][connections] = max(best[name][connections], rate)
     result = {"python": platform.python_version(), "seconds": SECONDS, "requests_per_s": best}

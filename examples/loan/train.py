@@ -11,7 +11,6 @@ from pathlib import Path
 
 import joblib
 import pandas as pd
-from features import IncomeFeatures
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -34,6 +33,8 @@ loans = loans[[*MONEY, *NUMBERS, *TEXTS, TARGET]]
 
 money = [SimpleImputer(strategy="median"), StandardScaler()]
 if arguments.custom:
+    from features import IncomeFeatures
+
     money.insert(1, IncomeFeatures())
 columns = ColumnTransformer(
     [

@@ -58,7 +58,8 @@ def test_iris(tmp_path: Path, serve: Serve) -> None:
 def test_loan(tmp_path: Path, serve: Serve, data_folder: Path, custom: bool) -> None:
     folder = copy_of("loan", tmp_path)
     train(folder, (data_folder / "loan" / "train.csv").resolve(), *["--custom"] * custom)
-    service = serve(command=("./serve.sh",), folder=folder, environment=PATH)
+    code = ("--code", "features.py") if custom else ()
+    service = serve(*code, command=("./serve.sh",), folder=folder, environment=PATH)
     text = (folder / "README.md").read_text()
     body = re.search(r"-d '(\{.*?\})'", text, re.DOTALL)
     assert body is not None
@@ -99,6 +100,19 @@ def test_rule(tmp_path: Path, serve: Serve) -> None:
     assert answer["prediction"] is True
     calm: Any = service.ask(query.replace("activity_ratio=2.5", "activity_ratio=1.0")).json
     assert calm["prediction"] is False
+
+
+@pytest.mark.parametrize("name", ["iris", "loan", "defects"])
+def test_the_training_line_of_the_readme_works(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "tests" / "twins", tmp_path / "tests" / "twins")
+    (tmp_path / "examples").mkdir()
+    folder = copy_of(name, tmp_path / "examples")
+    text = (folder / "README.md").read_text()
+    (line,) = re.findall(r"^(python train\.py.*?) +#", text, re.MULTILINE)
+    subprocess.run(
+        ["bash", "-c", line], cwd=folder, check=True, timeout=240, env={**os.environ, **PATH}
+    )
+    assert (folder / "training.csv").exists()
 
 
 @pytest.mark.parametrize("name", ["iris", "loan", "defects", "rule"])

@@ -12,8 +12,9 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def documents() -> list[Path]:
-    """README and everything under docs."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """What stands at the top, everything under docs, and the examples' own words."""
+    folders = (ROOT / "docs").rglob("*.md"), (ROOT / "examples").glob("*/*.md")
+    return [*sorted(ROOT.glob("*.md")), *(path for found in folders for path in sorted(found))]
 
 
 def blocks(path: Path) -> Iterator[tuple[str, str]]:
