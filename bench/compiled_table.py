@@ -42,6 +42,7 @@ def measured(example: Example, folder: Path) -> Measured:
         "original": OriginalModel(example.framework, "model", "pickle"),
         "classes": description.classes,
         "probabilities": description.probabilities,
+        "missing_text": description.missing_text,
     }
     signature, reference = example.signature, example.table
     native = Manifest(runtime=example.framework, layout=description.layout, **shared)

@@ -9,6 +9,7 @@ A name that does not exist is an error, wherever it stands. Nothing else reads t
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -21,6 +22,8 @@ TOML = "modelway.toml"
 PREFIX = "MODELWAY__"
 
 MEBIBYTE = 1024 * 1024
+
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
 def _setting(
@@ -98,6 +101,11 @@ class RestSettings:
     max_rows: int = _setting(
         1_000_000, help="Most rows of one request.", unit="rows", minimum=1, maximum=1_000_000_000
     )
+
+    def __post_init__(self) -> None:
+        """Do nothing if the prefix is a path. Raises BadValue."""
+        if not _PATH.fullmatch(self.prefix):
+            raise BadValue(f"rest.prefix: expected a path such as /models-a, got {self.prefix!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,20 @@ def test_a_file_becomes_a_table_and_a_file(
     assert len(lines) == 31
     assert lines[30].startswith("5.1,3.5,1.4,0.2,0,setosa,")
 
+    unusual = tmp_path / "unusual.csv"
+    unusual.write_text("sepal_length,sepal_width,petal_length,petal_width\n1,3,4,1\n5,3,4,1\n")
+    one(browser, "input[type=file]").send_keys(str(unusual))
+    WebDriverWait(browser, WAIT_S).until(lambda _: "2 rows of" in one(browser, ".bulk").text)
+    cells = [
+        [cell.text for cell in line.find_elements(By.CSS_SELECTOR, "th, td")]
+        for line in browser.find_elements(By.CSS_SELECTOR, ".bulk tr")
+    ]
+    assert [line[-1] for line in cells] == [
+        "warnings",
+        "sepal_length: expected a value from 4.3 to 7.9, as in training, got 1",
+        "",
+    ]
+
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n1,abc,3,\n")
     one(browser, "input[type=file]").send_keys(str(wrong))
@@ -247,6 +261,19 @@ def test_every_operation_can_be_tried(browser: Browser, service: Service) -> Non
         assert status.text == "200", f"{name}: {details.text}"
     body = one(browser, "#predict .response > pre").text
     assert json.loads(body)["prediction"] in (0, 1, 2)
+
+
+def test_the_schema_of_a_body_shows_every_column(browser: Browser, service: Service) -> None:
+    browser.get(f"{service.url}/docs")
+    one(browser, "#predict > summary").click()
+    columns = [
+        entry.text.splitlines()
+        for entry in browser.find_elements(By.CSS_SELECTOR, "#predict .choices .properties > div")
+    ]
+    heading, kind, description = next(c for c in columns if c[0].startswith("petal_width"))
+    assert heading.endswith("required")
+    assert kind == "number (double)"
+    assert description == "In training 0.1 to 2.5; anything else is answered with a warning."
 
 
 def test_it_works_behind_a_proxy_that_cuts_a_path_off(browser: Browser, service: Service) -> None:

@@ -16,11 +16,12 @@ import pandas as pd
 import pytest
 
 import modelway as api
+from modelway.bundles.manifest import Manifest, OriginalModel, Task
 from modelway.bundles.store import Bundle, open_bundle
 from modelway.composition.bundling import BuildRequest, cached
 from modelway.composition.frameworks import open_runtime
-from modelway.domain.errors import SignatureMismatch, UnsafeFormat
-from modelway.domain.signature import Column, Datatype
+from modelway.domain.errors import LoadFailed, SignatureMismatch, UnsafeFormat
+from modelway.domain.signature import Column, Datatype, Signature, columns_named
 from modelway.inference.validation import Validator
 from modelway.settings import Settings, load_settings
 from support.live import TWINS, modelway
@@ -28,7 +29,7 @@ from support.live import TWINS, modelway
 
 def answers(bundle: Bundle, *rows: object) -> Any:
     """What the bundle predicts for rows as JSON has them."""
-    runtime = open_runtime(bundle.folder, bundle.signature, bundle.manifest)
+    runtime = open_runtime(bundle.folder, bundle.signature, bundle.manifest, allow_pickle=True)
     outputs = runtime.predict(Validator(bundle.signature, strict=False).rows(rows).table)
     if bundle.manifest.classes is None:
         return outputs["prediction"].tolist()
@@ -150,9 +151,18 @@ def test_signature_toml_wins_field_by_field(loan: Path, tmp_path: Path) -> None:
     )
     done = modelway("bundle", "build", source, *arguments, "-o", tmp_path / "b", exit_code=2)
     assert "kind" in done.stderr
+    (tmp_path / "signature.toml").write_text('[label_names]\nQ = "?"\nY = "yes"\n')
+    done = modelway("bundle", "build", source, *arguments, "-o", tmp_path / "b", exit_code=2)
+    assert "[label_names] names Q, which the model never gives" in done.stderr
     (tmp_path / "signature.toml").write_text('[[columns]]\nname = "Age"\n')
     done = modelway("bundle", "build", source, *arguments, "-o", tmp_path / "b", exit_code=2)
     assert "names what the model does not take: Age" in done.stderr
+
+
+def test_who_wrote_the_pickle_is_kept(loan_bundle: Bundle) -> None:
+    assert loan_bundle.record.written_with == {
+        "scikit-learn": loan_bundle.manifest.libraries["scikit-learn"]
+    }
 
 
 def test_text_without_training_data_says_what_to_give(loan: Path, tmp_path: Path) -> None:
@@ -221,7 +231,8 @@ def test_a_pickle_of_own_classes_needs_code(module: str, tmp_path: Path) -> None
     # The script under __main__ would train again, and ends the process, if it were imported.
     text = CUSTOM if module == "__main__" else CUSTOM.replace("sys.exit", "str")
     (code / f"{'train' if module == '__main__' else module}.py").write_text(text)
-    modelway("bundle", "build", model, "--code", code, "-o", tmp_path / "bundle")
+    done = modelway("bundle", "build", model, "--code", code, "-o", tmp_path / "bundle")
+    assert f"Code of {code}: 1 files, {len(text) / 1000:.1f} kB" in done.stderr
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.manifest.runtime == "sklearn"
     assert bundle.record.why_native
@@ -231,6 +242,16 @@ def test_a_pickle_of_own_classes_needs_code(module: str, tmp_path: Path) -> None
     for _ in range(2):  # and opening it leaves it what its digest says
         done = modelway("predict", tmp_path / "bundle", "--input", rows)
         assert done.stdout.splitlines() == ["x1,prediction", "2,6.0", "5,15.0"]
+
+
+def test_code_that_cannot_be_run_again_is_said_with_what_to_do(tmp_path: Path) -> None:
+    model = custom_pickle("__main__", tmp_path)
+    code = tmp_path / "train.py"
+    code.write_text(CUSTOM.replace('json.loads("3")', 'json.load(open("/nowhere/factor.json"))'))
+    arguments = ("bundle", "build", model, "--code", code, "-o", tmp_path / "bundle")
+    done = modelway(*arguments, exit_code=7)
+    assert "of train.py, which a class of the model needs, cannot be run" in done.stderr
+    assert "hint: put what trains the model under if __name__" in done.stderr
 
 
 def test_running_its_code_leaves_a_bundle_as_it_is(
@@ -263,6 +284,21 @@ def test_a_pickle_is_announced_with_its_digest_or_refused(
     assert "can run any code" in line
     done = modelway("bundle", "build", source, "-o", tmp_path / "bundle", exit_code=4)
     assert "is there already" in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_said(rule: Path, tmp_path: Path) -> None:
+    arguments = ("bundle", "build", f"{rule}:double", "-o", rule / "bundle")
+    done = modelway(*arguments, exit_code=2)
+    assert "cannot be written: Not a directory" in done.stderr
+    done = modelway("serve", f"{rule}:double", "--home", rule, "--port", "0", exit_code=2)
+    assert "bundles.home" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_mlmodel_that_is_no_yaml_is_said(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("flavors: [")
+    done = modelway("bundle", "build", tmp_path, "-o", tmp_path / "b", exit_code=2)
+    assert "MLmodel is not YAML" in done.stderr
 
 
 def test_a_model_that_ends_the_process_is_said_and_leaves_nothing(tmp_path: Path) -> None:
@@ -368,6 +404,28 @@ def test_no_pickle_refuses_what_is_cached_too(iris_training: Path, tmp_path: Pat
     settings = load_settings(flags, folder=tmp_path, environment={})
     with pytest.raises(UnsafeFormat):
         cached(BuildRequest(str(iris_training / "model.pickle")), settings, str)
+
+
+@pytest.mark.parametrize("path", ["../model.pickle", "original/model.pickle"])
+def test_a_manifest_opens_nothing_outside_its_bundle(path: str, tmp_path: Path) -> None:
+    save([1.0], tmp_path)
+    folder = tmp_path / "bundle"
+    (folder / "original").mkdir(parents=True)
+    (folder / "original" / "model.pickle").symlink_to(tmp_path / "model.pickle")
+    original = OriginalModel("sklearn", path, "pickle")
+    manifest = Manifest(1, Task.REGRESSION, "sklearn", original, "matrix")
+    signature = Signature(columns_named(["x"]))
+    with pytest.raises(LoadFailed, match=r"lies outside|no model of"):
+        open_runtime(folder, signature, manifest, allow_pickle=True)
+
+
+def test_no_pickle_refuses_a_bundle_that_answers_with_one(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(CUSTOM.replace("sys.exit", "str"))
+    source = custom_pickle("__main__", tmp_path)
+    folder = tmp_path / "bundle"
+    modelway("bundle", "build", source, "--code", tmp_path / "train.py", "-o", folder)
+    done = modelway("serve", folder, "--no-pickle", "--port", "0", exit_code=6)
+    assert "answers with a pickle" in done.stderr
 
 
 def test_a_notebook_makes_a_bundle_of_what_is_in_memory(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.live import Serve, Service, modelway
+from support.live import MODELWAY, Serve, Service, modelway
 
 VIRGINICA = "sepal_length=7.7&sepal_width=3.0&petal_length=6.1&petal_width=2.3"
 HEAVY = {"sklearn", "pandas", "mlflow", "skl2onnx", "onnx", "scipy", "joblib"}
@@ -116,6 +117,55 @@ def test_sigterm_lets_an_open_request_finish(serve: Serve, iris_bundle: Path, wo
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"prediction":2' in answer
     assert service.process.wait(20) == 0
+
+
+SLOW = """
+import os, time
+
+time.sleep(float(os.environ.get("LOADING_S", 0)))
+
+def slow(a: float) -> float:
+    if a == 7:
+        time.sleep(30)
+    return a
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_drain_has_a_limit_whatever_a_model_does(
+    serve: Serve, tmp_path: Path, workers: str
+) -> None:
+    (tmp_path / "rules.py").write_text(SLOW)
+    service = serve(
+        *("rules.py:slow", "--workers", workers), environment={"MODELWAY__SERVE__DRAIN_S": "1"}
+    )
+    port = int(service.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET /?a=7 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        time.sleep(0.5)
+        service.process.terminate()
+        began = time.monotonic()
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 503"), answer
+    assert b"content-type: application/problem+json" in answer
+    assert b'"code":"unavailable"' in answer
+    assert service.process.wait(20) == 0
+    assert time.monotonic() - began < 4
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_sigterm_ends_a_service_that_still_loads(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text(SLOW)
+    modelway("bundle", "build", "rules.py:slow", "-o", "slow", folder=tmp_path)
+    loading = subprocess.Popen(
+        [*MODELWAY, "serve", "slow", "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "LOADING_S": "30"},
+    )
+    time.sleep(3)
+    assert loading.poll() is None
+    loading.terminate()
+    assert loading.wait(5) == 0
 
 
 def test_a_port_in_use_names_its_holder_before_anything_is_built(

@@ -71,7 +71,7 @@ def build(source: str | Path, *options: str | Path) -> Bundle:
 
 def answers(bundle: Bundle, rows: pd.DataFrame) -> Mapping[str, Any]:
     """What the bundle answers, its rows coming as JSON does."""
-    runtime = open_runtime(bundle.folder, bundle.signature, bundle.manifest)
+    runtime = open_runtime(bundle.folder, bundle.signature, bundle.manifest, allow_pickle=True)
     checked = Validator(bundle.signature, strict=False).rows(rows.to_dict("records"))
     return runtime.predict(checked.table)
 
@@ -110,7 +110,7 @@ def write_skops(model: Any, path: Path) -> None:
     ("file", "form", "write"),
     [
         ("no_suffix", "pickle", write_pickle),
-        ("model.joblib", "joblib", write_compressed),
+        ("model.pkl.gz", "joblib", write_compressed),
         ("model.cloudpickle", "pickle", write_cloudpickle),
         ("skops.zip", "skops", write_skops),
     ],
@@ -289,6 +289,21 @@ def test_a_python_function(tmp_path: Path) -> None:
         exit_code=7,
     )
     assert not (tmp_path / "compiled").exists()
+
+
+def test_a_name_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text("LIMIT = 3\n")
+    arguments = ("bundle", "build", f"{tmp_path / 'rules.py'}:LIMIT", "-o", tmp_path / "b")
+    done = modelway(*arguments, exit_code=2)
+    assert "LIMIT of rules.py is a int, no function or class" in done.stderr
+
+
+def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text("def f(age: float) -> float:\n    return age\n")
+    (tmp_path / "rows.csv").write_text("age,age,,\n1,2,3,4\n")
+    arguments = ("bundle", "build", f"{tmp_path / 'rules.py'}:f", "-o", tmp_path / "b")
+    done = modelway(*arguments, "--data", tmp_path / "rows.csv", exit_code=2)
+    assert "rows.csv names a column twice: age [" in done.stderr
 
 
 def test_a_class_that_loads_what_lies_beside_it(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from modelway.inference.validation import Validator
 from modelway.rest.arrow import read_parquet, read_stream
 
 kinds = {"a": Datatype.FP64, "s": Datatype.STRING, "t": Datatype.DATETIME, "b": Datatype.BOOL}
-columns = tuple(Column(name, name, kind, nullable=True, optional=True) for name, kind in kinds.items())
+columns = tuple(Column(n, n, kind, nullable=True, optional=True) for n, kind in kinds.items())
 validator = Validator(Signature(columns=columns), strict=False)
 table = pa.table(
     {

@@ -181,6 +181,19 @@ class TestFormats:
             "prediction_id",
         ]
 
+    @pytest.mark.parametrize("kind", [CSV, ARROW, PARQUET])
+    def test_every_format_tells_of_warnings(self, ask: Ask, kind: str) -> None:
+        rows = [ROW, ROW | {"petal_width": 9}]
+        answer = ask("/predict", payload=rows, headers={"accept": kind})
+        if kind == CSV:
+            texts = [row["warnings"] or None for row in csv_rows(answer)]
+        else:
+            source = pa.BufferReader(answer.body)
+            table = pa.ipc.open_stream(source) if kind == ARROW else pq.ParquetFile(source)
+            texts = (table.read_all() if kind == ARROW else table.read())["warnings"].to_pylist()
+        assert texts[0] is None
+        assert [one["code"] for one in json.loads(texts[1] or "")] == ["out-of-range"]
+
     def test_csv_faults_are_all_named(self, ask: Ask) -> None:
         body = b"petal_width\nbig\n1\n\n2\nsmall\n"
         said = problem(ask("/predict", body=body, headers={"content-type": CSV}), 422)

@@ -74,7 +74,7 @@ def test_everything_lives_under_the_prefix(model: Any) -> None:
     moved = ask(f"/a/b?{QUERY}")
     assert (moved.status, moved.headers["location"]) == (308, f"/a/b/?{QUERY}")
     for path in ("/", "/predict", "/health/live", "/p/5/2.2"):
-        problem(ask(path), 404)
+        assert problem(ask(path), 404)["hint"] == "GET /a/b/openapi.json lists all"
 
 
 def test_a_forwarded_prefix_is_not_trusted(model: Any) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import uvicorn
 
+from modelway.rest.protocol import Connection
 from support.live import Answer
 
 Ask = Callable[..., Answer]
@@ -50,13 +51,14 @@ async def answered(
 ) -> Answer:
     """The answer to one request whose body comes in these chunks."""
     raw_path, _, query = target.encode().partition(b"?")
+    named = any(name == b"host" for name, _ in headers)
     scope = {
         "type": "http",
         "method": method,
         "path": _unquoted(raw_path),
         "raw_path": raw_path,
         "query_string": query,
-        "headers": [(b"host", HOST.encode()), *headers],
+        "headers": [*headers] if named else [(b"host", HOST.encode()), *headers],
     }
     waiting = [
         {"type": "http.request", "body": chunk, "more_body": k < len(chunks) - 1}
@@ -97,7 +99,7 @@ def good(answer: Answer) -> Any:
 def served(app: Any) -> Iterator[int]:
     """The port on which uvicorn answers with ``app``, as it does in a worker."""
     config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None
+        app, http=Connection, ws="none", lifespan="off", access_log=False, log_config=None
     )
     server = uvicorn.Server(config)
     with socket.create_server((HOST, 0)) as listener:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from modelway.domain.errors import NotCompilable
-from support.pairs import paired
+from support.pairs import opened, paired
 from support.pipelines import draw, unseen_rows
 
 
@@ -33,19 +33,27 @@ class Verdict:
 
 
 def verdict(seed: int, number: int, folder: Path, *, always_gated: bool) -> Verdict:
-    """Draw, compile and compare one pipeline.
+    """Draw, compile and compare one pipeline with the user's own, as a bundle of it would answer.
 
-    Where the compiled model answers an unseen row otherwise, the gate must have kept it from being
-    served. So it is asked then, with its own rows; ``always_gated`` asks it for every pipeline,
-    which costs the original 1,500 single rows.
+    What the native runtime answers is compared whether the pipeline compiles or not. Where the
+    compiled model answers an unseen row otherwise, the gate must have kept it from being served. So
+    it is asked then, with its own rows; ``always_gated`` asks it for every pipeline, which costs
+    the original 1,500 single rows.
     """
     rng = np.random.Generator(np.random.PCG64([seed, number]))
     drawn = draw(rng)
+    original = opened(drawn)
     try:
-        pair = paired(drawn, folder)
+        pair = paired(original, folder)
     except NotCompilable as error:
-        return Verdict(number, Outcome.NOT_COMPILABLE, error.message, drawn.recipe)
-    fault = pair.fault(unseen_rows(rng, drawn, pair.thresholds))
+        fault = original.fault(unseen_rows(rng, drawn, [np.empty(0)] * drawn.rows.shape[1]))
+        outcome = Outcome.WRONG if fault else Outcome.NOT_COMPILABLE
+        return Verdict(number, outcome, fault or error.message, drawn.recipe)
+    rows = unseen_rows(rng, drawn, pair.thresholds)
+    fault = original.fault(rows)
+    if fault:
+        return Verdict(number, Outcome.WRONG, fault, drawn.recipe)
+    fault = pair.compiled.fault(rows)
     report = pair.gate() if always_gated or fault else None
     if report is not None and not report.passed:
         return Verdict(number, Outcome.KEPT_BY_GATE, report.reason or "", drawn.recipe)

@@ -1,4 +1,4 @@
-"""An original and its compiled form behind their own runtimes, asked the same rows."""
+"""A model as a bundle of it answers, natively and compiled, held against the user's own model."""
 
 from __future__ import annotations
 
@@ -8,82 +8,88 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from modelway.bundles.manifest import FORMAT_VERSION, Manifest, OriginalModel
 from modelway.bundles.parity import TOLERANCE, gate
-from modelway.bundles.ports import Runtime
+from modelway.bundles.ports import Description, Runtime
 from modelway.bundles.record import ParityReport
 from modelway.composition.frameworks import compiler, framework
-from modelway.domain.inference import Outputs
-from modelway.domain.signature import Signature
-from modelway.domain.tables import Table
 from support.pipelines import Drawn
 
 
 @dataclass
-class Pair:
-    """Two runtimes over one model; ``thresholds`` are where it splits."""
+class Opened:
+    """One runtime over the bundle of a model, as a build describes it."""
 
-    original: Runtime
-    compiled: Runtime
-    signature: Signature
+    drawn: Drawn
+    runtime: Runtime
     manifest: Manifest
-    reference: Table
-    thresholds: Sequence[npt.NDArray[np.float64]]
 
-    def gate(self) -> ParityReport:
-        """What the gate says of the pair."""
-        return gate(
-            self.original,
-            self.compiled,
-            signature=self.signature,
-            manifest=self.manifest,
-            reference=self.reference,
-            thresholds=self.thresholds,
-        )
-
-    def fault(self, table: Table) -> str | None:
-        """The first row that the compiled model answers otherwise, in words.
+    def fault(self, rows: pd.DataFrame) -> str | None:
+        """The first row that the runtime answers otherwise than the user's own model, in words.
 
         All rows are asked at once; one that differs is asked alone as well, which decides. Rows
-        that the original refuses are left out.
+        that the user's model refuses are left out.
         """
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            for part, right in self._answered(table):
-                given = self.compiled.predict(part)
-                for row in np.flatnonzero(_differ(given, right)):
-                    found = self._fault_alone(part.rows(slice(int(row), int(row) + 1)))
+            for part, right in self._answered(rows):
+                for row in np.flatnonzero(_differ(self._given(part), right)):
+                    found = self._fault_alone(part[row : row + 1])
                     if found:
                         return found
         return None
 
-    def _answered(self, table: Table) -> Iterator[tuple[Table, Outputs]]:
-        """The rows that the original answers, in parts, and its answers."""
+    def _answered(self, rows: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
+        """The rows that the user's model answers, in parts, and its answers."""
         try:
-            outputs = self.original.predict(table)
+            outputs = self._right(rows)
         except Exception:  # noqa: BLE001 - a model may refuse rows in any way
-            half = table.n_rows // 2
+            half = len(rows) // 2
             if half:
-                yield from self._answered(table.rows(slice(0, half)))
-                yield from self._answered(table.rows(slice(half, None)))
+                yield from self._answered(rows[:half])
+                yield from self._answered(rows[half:])
             return
-        yield table, outputs
+        yield rows, outputs
 
-    def _fault_alone(self, row: Table) -> str | None:
-        right, given = self.original.predict(row), self.compiled.predict(row)
+    def _fault_alone(self, row: pd.DataFrame) -> str | None:
+        right, given = self._right(row), self._given(row)
         if not any(_differ(given, right)):
             return None
-        return f"{[array[0] for array in row.arrays]} gives {right}, compiled {given}"
+        return f"{row.iloc[0].tolist()} gives {right}, {self.manifest.runtime} {given}"
+
+    def _right(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """What the user's model says, asked as its user asks it."""
+        model, given = self.drawn.model, self.drawn.given(rows)
+        answers = {"prediction": _single(np.asarray(model.predict(given)))}
+        if self.manifest.probabilities:
+            answers["probabilities"] = np.asarray(model.predict_proba(given), dtype=np.float64)
+        return answers
+
+    def _given(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """What a caller is told, labels by name."""
+        outputs = dict(self.runtime.predict(self.drawn.table(rows)))
+        classes = self.manifest.classes
+        if classes is None:
+            return {"prediction": _single(outputs["prediction"])}
+        index = outputs.pop("class_index")
+        return outputs | {"prediction": np.array([*classes, None], dtype=object)[index]}
 
 
-def _differ(given: Outputs, right: Outputs) -> npt.NDArray[np.bool_]:
+def _single(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """One value a row as (n_rows,): some estimators give it as a column, and so do graphs."""
+    return values[:, 0] if values.shape[1:] == (1,) else values
+
+
+def _differ(given: dict[str, Any], right: dict[str, Any]) -> npt.NDArray[np.bool_]:
     """Which rows have another label, or a value outside the tolerance."""
-    differ = np.zeros(len(next(iter(right.values()))), dtype=bool)
+    differ = np.zeros(len(right["prediction"]), dtype=bool)
     for name, expected in right.items():
-        if name == "class_index":
+        if expected.dtype.kind != "f" or given[name].dtype.kind != "f":
             differ |= given[name] != expected
             continue
         off = np.abs(given[name] - expected) / np.maximum(1.0, np.abs(expected))
@@ -93,32 +99,58 @@ def _differ(given: Outputs, right: Outputs) -> npt.NDArray[np.bool_]:
     return differ
 
 
-def paired(drawn: Drawn, folder: Path) -> Pair:
+@dataclass
+class Pair:
+    """A model's own runtime, and the compiled form of it; ``thresholds`` are where it splits."""
+
+    original: Opened
+    compiled: Opened
+    thresholds: Sequence[npt.NDArray[np.float64]]
+
+    def gate(self) -> ParityReport:
+        """What the gate says of the pair."""
+        drawn = self.original.drawn
+        return gate(
+            self.original.runtime,
+            self.compiled.runtime,
+            signature=drawn.signature,
+            manifest=self.compiled.manifest,
+            reference=drawn.table(drawn.rows),
+            thresholds=self.thresholds,
+        )
+
+
+def opened(drawn: Drawn) -> Opened:
+    """The model in its own runtime, by what it says of itself."""
+    sklearn = framework("sklearn")
+    manifest = _manifest(sklearn.describe(drawn.model))
+    return Opened(drawn, sklearn.open(drawn.model, drawn.signature, manifest), manifest)
+
+
+def paired(original: Opened, folder: Path) -> Pair:
     """The model, compiled and opened. Raises NotCompilable."""
-    sklearn, onnx = framework("sklearn"), framework("onnx")
-    description = sklearn.describe(drawn.model)
-    signature = drawn.signature
-    converter = compiler("sklearn")
+    drawn, onnx, converter = original.drawn, framework("onnx"), compiler("sklearn")
     assert converter is not None
-    compiled = converter.compile(drawn.model, signature, description)
+    description = framework("sklearn").describe(drawn.model)
+    compiled = converter.compile(drawn.model, drawn.signature, description)
     path = folder / "model.onnx"
     path.write_bytes(compiled.onnx)
-    shared: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "task": description.task,
-        "original": OriginalModel("sklearn", "model.pickle", "pickle"),
-        "classes": description.classes,
-        "probabilities": description.probabilities,
-        "missing_text": drawn.missing_text,
-    }
-    native = Manifest(runtime="sklearn", layout=description.layout, **shared)
-    manifest = Manifest(runtime="onnx", layout=compiled.layout, **shared)
+    manifest = msgspec.structs.replace(original.manifest, runtime="onnx", layout=compiled.layout)
+    runtime = onnx.open(onnx.load(path, None), drawn.signature, manifest)
     reference = drawn.table(drawn.rows)
-    return Pair(
-        sklearn.open(drawn.model, signature, native),
-        onnx.open(onnx.load(path, None), signature, manifest),
-        signature,
-        manifest,
-        reference,
-        converter.thresholds(drawn.model, signature, reference),
+    thresholds = converter.thresholds(drawn.model, drawn.signature, reference)
+    return Pair(original, Opened(drawn, runtime, manifest), thresholds)
+
+
+def _manifest(description: Description) -> Manifest:
+    """The manifest that a build makes of the description."""
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        task=description.task,
+        runtime="sklearn",
+        original=OriginalModel("sklearn", "model.pickle", "pickle"),
+        layout=description.layout,
+        classes=description.classes,
+        probabilities=description.probabilities,
+        missing_text=description.missing_text,
     )

@@ -87,12 +87,19 @@ _OF_NUMBERS = (
 
 @dataclass
 class Drawn:
-    """A fitted model and the rows that it was fitted on; ``recipe`` says how to make it again."""
+    """A fitted model and the rows that it was fitted on; ``recipe`` says how to make it again.
+
+    A model that is ``named`` was fitted on a DataFrame, any other on an array.
+    """
 
     recipe: str
     model: Any
     rows: pd.DataFrame
-    missing_text: Literal["nan", "none"]
+    named: bool
+
+    def given(self, rows: pd.DataFrame) -> Any:
+        """Rows as the user gives them to the model: as they were in training."""
+        return rows if self.named else rows.to_numpy(dtype=np.float64)
 
     @property
     def signature(self) -> Signature:
@@ -126,28 +133,38 @@ def draw(rng: Generator) -> Drawn:
     """A random pipeline, fitted; parts that do not go together are drawn again."""
     while True:
         kind: Kind = "classifier" if rng.random() < 0.6 else "regressor"
-        missing_text: Literal["nan", "none"] = "nan" if rng.random() < 0.5 else "none"
+        absent = np.nan if rng.random() < 0.5 else None
         has_text = bool(rng.random() < 0.45)
-        rows = _rows(rng, has_text, missing_text)
+        rows = _rows(rng, has_text, absent)
         target = _target(rng, rows, kind)
         named = has_text or bool(rng.random() < 0.3)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # Random parts on random data complain of much that does not matter here.
             warnings.simplefilter("ignore")
-            steps = _steps(rng, rows, kind, missing_text)
-            model = Pipeline([*steps, ("last", random_estimator(rng, kind))])
+            steps = _steps(rng, rows, kind, absent)
+            model = _ending(Pipeline([*steps, ("last", random_estimator(rng, kind))]))
+            recipe = f"{model!r} on {len(rows)} rows, {dict(rows.dtypes)}, {absent}"
+            drawn = Drawn(" ".join(recipe.split()), model, rows, named)
             try:
-                model.fit(rows if named else rows.to_numpy(dtype=np.float64), target)
+                model.fit(drawn.given(rows), target)
             except Exception:  # noqa: BLE001 - the libraries' errors share no base
                 continue
-        recipe = f"{model!r} on {len(rows)} rows, {dict(rows.dtypes)}, {missing_text}"
-        return Drawn(" ".join(recipe.split()), model, rows, missing_text)
+        return drawn
+
+
+def _ending(model: Any) -> Any:
+    """The model with an end to libsvm's iterations, which on such data may go on for hours."""
+    endless = [n for n, v in model.get_params().items() if n.endswith("max_iter") and v == -1]
+    return model.set_params(**dict.fromkeys(endless, 20_000))
 
 
 def unseen_rows(
     rng: Generator, drawn: Drawn, thresholds: Sequence[npt.NDArray[np.float64]], n: int = 1500
-) -> Table:
-    """Rows that no gate has seen: cells drawn anew, moved, rounded, on thresholds, missing, odd."""
+) -> pd.DataFrame:
+    """Rows that no gate has seen: cells drawn anew, moved, rounded, on thresholds, missing, odd.
+
+    What is missing in a column is missing as it was in training.
+    """
     columns: dict[str, Any] = {}
     for name, splits in zip(drawn.rows.columns, thresholds, strict=True):
         values = drawn.rows[name]
@@ -164,14 +181,13 @@ def unseen_rows(
                 cells = np.where(kind >= 4, rng.choice(neighbours(splits), n), cells)
             columns[name] = cells
         if values.isna().any():
-            gaps = rng.random(n) < 0.1
-            columns[name] = np.where(
-                gaps, None if values.dtype == object else np.nan, columns[name]
-            )
-    return drawn.table(pd.DataFrame(columns))
+            absent = values[values.isna()].iloc[0]
+            columns[name] = np.where(rng.random(n) < 0.1, absent, columns[name])
+        columns[name] = pd.Series(columns[name], dtype=values.dtype)
+    return pd.DataFrame(columns)
 
 
-def _rows(rng: Generator, has_text: bool, missing_text: str) -> pd.DataFrame:
+def _rows(rng: Generator, has_text: bool, absent: float | None) -> pd.DataFrame:
     n = int(rng.integers(30, 200))
     columns: dict[str, Any] = {}
     share = float(rng.choice([0.0, 0.0, 0.1, 0.4]))
@@ -182,7 +198,6 @@ def _rows(rng: Generator, has_text: bool, missing_text: str) -> pd.DataFrame:
         values[rng.random(n) < share * rng.integers(0, 2)] = np.nan
         columns[f"x{i + 1}"] = values
     if has_text:
-        absent = np.nan if missing_text == "nan" else None
         for i in range(int(rng.integers(1, 3))):
             words = rng.choice(np.array(_WORDS, dtype=object), int(rng.integers(2, 8)))
             texts = rng.choice(words, n)
@@ -235,7 +250,7 @@ def _target(rng: Generator, rows: pd.DataFrame, kind: Kind) -> npt.NDArray[Any]:
 
 
 def _steps(
-    rng: Generator, rows: pd.DataFrame, kind: Kind, missing_text: str
+    rng: Generator, rows: pd.DataFrame, kind: Kind, absent: float | None
 ) -> list[tuple[str, Any]]:
     text = [c for c in rows.columns if rows[c].dtype == object and c != "title"]
     numeric = [c for c in rows.columns if rows[c].dtype != object]
@@ -244,7 +259,7 @@ def _steps(
     if not text:
         return _numeric_steps(rng, gaps, kind)
     parts: list[tuple[str, Any, Any]] = [
-        ("text", Pipeline(_text_steps(rng, gaps_in_text, missing_text)), text)
+        ("text", Pipeline(_text_steps(rng, gaps_in_text, absent)), text)
     ]
     if numeric:
         steps = _numeric_steps(rng, gaps, kind)
@@ -259,14 +274,15 @@ def _steps(
     return [("columns", columns)]
 
 
-def _text_steps(rng: Generator, gaps: bool, missing_text: str) -> list[tuple[str, Any]]:
+def _text_steps(rng: Generator, gaps: bool, absent: float | None) -> list[tuple[str, Any]]:
     steps: list[tuple[str, Any]] = []
     if gaps and rng.random() < 0.7:
         fill = SimpleImputer(strategy="most_frequent")
         if rng.random() < 0.5:
             fill = SimpleImputer(strategy="constant", fill_value="missing")
-        if missing_text == "none":
-            fill.set_params(missing_values=None)
+        if rng.random() < 0.8:
+            # The others look for NaN where there is None, as a user who forgets it has them do.
+            fill.set_params(missing_values=absent)
         steps.append(("fill", fill))
     encoders: Sequence[Any] = (
         OneHotEncoder(handle_unknown="ignore"),

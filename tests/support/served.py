@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,7 @@ def function_bundle(
 
 def loaded(folder: Path, name: str, *, strict: bool = False) -> LoadedModel:
     """The bundle in ``folder``, opened and warmed up."""
-    return load_model(name, folder, open_runtime, strict=strict)
+    return load_model(name, folder, partial(open_runtime, allow_pickle=True), strict=strict)
 
 
 def plane_of(

@@ -106,3 +106,8 @@ def test_every_setting_has_help_and_every_number_a_range() -> None:
             assert one.minimum is not None, one.name
             assert one.maximum is not None, one.name
             assert one.unit or one.name == "serve.port", one.name
+
+
+def test_a_prefix_is_checked_where_it_is_read() -> None:
+    with pytest.raises(BadValue, match=r"rest\.prefix: expected a path"):
+        load_settings({"rest.prefix": "a b"}, environment={})

@@ -17,24 +17,31 @@ from modelway.bundles.ports import Runtime
 from modelway.bundles.training import TrainingData, categories_of, table_of
 from modelway.domain.errors import BuildFailed
 from modelway.domain.inference import Outputs
-from modelway.domain.signature import Column, Datatype, Signature
+from modelway.domain.signature import Column, Datatype, Scalar, Signature
 from modelway.domain.tables import Array, Table
 
 MOST_CLOSED = 10_000
 _NEVER_SEEN = "\x1aunseen"
 _FEW_NUMBERS = 1000
+_SEVERAL = 3
 
 
-def check_answers(runtime: Runtime, row: Table, *, is_made_up: bool) -> None:
+def check_answers(
+    runtime: Runtime, row: Table, classes: Sequence[Scalar] | None, *, is_made_up: bool
+) -> None:
     """Do nothing if the model answers the row, one of its training data or one made up.
 
+    Where it takes columns, it must answer several rows with as many answers.
+
     Raises:
-        BuildFailed: it raises; the message has what it said.
+        BuildFailed: it raises, and the message has what it said; or its answers do not fit.
     """
+    rows = row.rows(np.zeros(_SEVERAL, dtype=np.intp)) if row.signature.is_tabular else row
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            runtime.predict(row)
+            outputs = runtime.predict(row)
+            several = runtime.predict(rows)
     except (Exception, SystemExit) as error:  # a model may raise anything at all
         said = f"{type(error).__name__}: {error}"[:500]
         what = (
@@ -44,6 +51,33 @@ def check_answers(runtime: Runtime, row: Table, *, is_made_up: bool) -> None:
         raise BuildFailed(
             f"the model fails on {what}: {said}", hint=hint if is_made_up else None
         ) from error
+    for found, n_rows in ((outputs, row.n_rows), (several, rows.n_rows)):
+        misfit = _misfit(found, n_rows, classes, is_tabular=row.signature.is_tabular)
+        if misfit:
+            raise BuildFailed(
+                f"the model's answers do not fit: {misfit}",
+                hint="its predict must give one answer a row, one of its classes_ where it has "
+                "them, and its predict_proba one probability a class",
+            )
+
+
+def _misfit(
+    outputs: Outputs, n_rows: int, classes: Sequence[Scalar] | None, *, is_tabular: bool
+) -> str | None:
+    """What of the outputs does not fit this many rows and these classes, if anything."""
+    if not outputs:
+        return "there are none"
+    for name, array in outputs.items():
+        per_row = is_tabular or name in ("class_index", "probabilities", "prediction")
+        if per_row and (array.ndim == 0 or len(array) != n_rows):
+            return f"{name} has the shape {array.shape} for {n_rows} rows"
+    index, probabilities = outputs.get("class_index"), outputs.get("probabilities")
+    n_classes = len(classes or ())
+    if index is not None and not ((index >= 0) & (index < n_classes)).all():
+        return f"it gave a label that is none of its {n_classes} classes"
+    if probabilities is not None and probabilities.shape != (n_rows, n_classes):
+        return f"probabilities have the shape {probabilities.shape} for {n_classes} classes"
+    return None
 
 
 def nullable_columns(runtime: Runtime, row: Table) -> SignatureFacts:

@@ -16,8 +16,9 @@ import msgspec
 from modelway import __version__
 from modelway.bundles.acceptance import check_answers
 from modelway.bundles.code import copy_code, use_code
-from modelway.bundles.describing import signature_of
+from modelway.bundles.describing import GUESSED, signature_of
 from modelway.bundles.digest import bundle_digest
+from modelway.bundles.faithful import check_faithful
 from modelway.bundles.manifest import (
     CODE,
     COMPILED,
@@ -67,23 +68,27 @@ def build_bundle(order: BuildOrder, tools: Tools) -> list[str]:
     Raises:
         LoadFailed, MissingExtra, UnsafeFormat: the model cannot be read.
         InvalidSignature: nothing says what it takes, or what says so contradicts the model.
-        BuildFailed: it fails on an ordinary row, or is native where it must be compiled.
+        BuildFailed: it fails on an ordinary row, answers otherwise than when it is asked directly,
+            or is native where it must be compiled.
     """
     original = _copy_original(order)
     use_code(order.folder, original.framework)
     framework = tools.framework(original.framework)
     model = framework.load(order.folder / original.path, original.entry)
     description = framework.describe(model)
-    manifest = _native(original, description)
 
-    def opened(signature: Signature) -> Runtime:
-        return framework.open(model, signature, manifest)
+    def opened(signature: Signature, training: TrainingData | None) -> Runtime:
+        return framework.open(model, signature, _native(original, description, training))
 
     training, signature = signature_of(order, tools, description, opened)
+    manifest = _native(original, description, training)
     reference = reference_table(training, signature) if training else None
     row = reference.rows(slice(0, 1)) if reference else tools.sample(signature)
-    runtime = opened(signature)
-    check_answers(runtime, row, is_made_up=reference is None)
+    runtime = opened(signature, training)
+    check_answers(runtime, row, description.classes, is_made_up=reference is None)
+    unheld = None
+    if training and original.framework == GUESSED:
+        unheld = check_faithful(model, runtime, training, signature, manifest)
     outcome = _Compiling(order, tools, model, description, signature).outcome(
         runtime, manifest, reference, row
     )
@@ -91,7 +96,7 @@ def build_bundle(order: BuildOrder, tools: Tools) -> list[str]:
         raise BuildFailed(f"{order.name} cannot be compiled: {outcome.why_native}")
     _write(order.folder, outcome.manifest, signature, training)
     _record(order, outcome)
-    return _notes(order, outcome)
+    return [*_notes(order, outcome), *([unheld] if unheld else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def _copy_original(order: BuildOrder) -> OriginalModel:
     source, folder = order.source, order.folder
     code = order.code or source.code
     if code is not None:
-        copy_code(code, folder / CODE)
+        copy_code(code, folder / CODE, leave_out=(source.path, order.data))
     form = FORMATS[source.format]
     path = f"{ORIGINAL}/{form.file or source.path.name}"
     if source.format == "python" and code is not None and code.is_dir():
@@ -165,7 +170,10 @@ def _copy_original(order: BuildOrder) -> OriginalModel:
     return OriginalModel(form.framework, path, source.format, source.entry)
 
 
-def _native(original: OriginalModel, description: Description) -> Manifest:
+def _native(
+    original: OriginalModel, description: Description, training: TrainingData | None
+) -> Manifest:
+    columns = training.columns if training else {}
     return Manifest(
         format_version=FORMAT_VERSION,
         task=description.task,
@@ -175,6 +183,7 @@ def _native(original: OriginalModel, description: Description) -> Manifest:
         classes=description.classes,
         probabilities=description.probabilities,
         missing_text=description.missing_text,
+        whole_numbers=tuple(name for name, column in columns.items() if column.is_whole),
         libraries=dict(description.libraries),
     )
 
@@ -200,20 +209,29 @@ def _record(order: BuildOrder, outcome: Outcome) -> None:
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         modelway=__version__,
         metrics=order.metrics,
+        written_with=_written_with(order),
         why_native=outcome.why_native,
         parity=outcome.parity,
     )
     write_record(order.folder, record)
 
 
+def _written_with(order: BuildOrder) -> dict[str, str]:
+    """The versions of libraries that wrote the source, as far as it says so."""
+    source = order.source
+    wrote = None
+    if source.is_pickle and source.path.is_file():
+        wrote = sklearn_version_in(source.path)
+    return {"scikit-learn": wrote} if wrote else {}
+
+
 def _notes(order: BuildOrder, outcome: Outcome) -> list[str]:
     notes = []
-    here = outcome.manifest.libraries.get("scikit-learn")
-    if order.source.is_pickle and order.source.path.is_file():
-        wrote = sklearn_version_in(order.source.path)
-        if wrote and here and wrote != here:
+    for name, wrote in _written_with(order).items():
+        here = outcome.manifest.libraries.get(name)
+        if here and wrote != here:
             notes.append(
-                f"{order.source.given} was made with scikit-learn {wrote} and read with {here}; "
+                f"{order.source.given} was made with {name} {wrote} and read with {here}; "
                 "to read it with its own, name its environment with --python"
             )
     if outcome.why_native and outcome.manifest.runtime not in _NEVER_COMPILED:

@@ -22,7 +22,7 @@ import msgspec
 from modelway.bundles.digest import PREFIX
 from modelway.bundles.manifest import canonical_json
 from modelway.bundles.store import Bundle, open_bundle
-from modelway.domain.errors import ModelwayError
+from modelway.domain.errors import BadValue, ModelwayError
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -52,10 +52,19 @@ class Cache:
 
     @contextlib.contextmanager
     def fresh(self) -> Iterator[Path]:
-        """An empty folder to build in, on the same disk; gone afterwards if it was not kept."""
-        self._bundles.mkdir(parents=True, exist_ok=True)
+        """An empty folder to build in, on the same disk; gone afterwards if it was not kept.
+
+        Raises:
+            BadValue: nothing can be written into the home.
+        """
         folder = self._bundles / f".building-{secrets.token_hex(8)}"
-        folder.mkdir()
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise BadValue(
+                f"bundles.home: {self._bundles.parent} cannot be written: {error.strerror}",
+                hint="name another with --home or MODELWAY__BUNDLES__HOME",
+            ) from error
         try:
             yield folder
         finally:

@@ -1,69 +1,104 @@
 """The user's own code that a model needs: how it comes into a bundle, and how a pickle finds it.
 
 A class that was defined in a training script is stored by the pickle as one of ``__main__``. Such a
-name is looked for in the bundle's modules; of the module that has it, only what the name needs is
-run, so that opening a model does not train it again.
+name is looked for in the bundle's modules, and what it needs of the one that has it is run
+(``bundles/script.py``), so that opening a model does not train it again.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from modelway.bundles.confined import confined
 from modelway.bundles.digest import file_sha256
-from modelway.bundles.manifest import CODE
-from modelway.domain.errors import LoadFailed, SourceNotFound
+from modelway.bundles.manifest import CODE, MANIFEST
+from modelway.bundles.script import Script
+from modelway.domain.errors import InvalidSource, LoadFailed, SourceNotFound
 
 _offered: list[Path] = []
+_scripts: dict[Path, Script] = {}
 
 _OF_CODE = ("python_function", "mlflow")
 """Frameworks whose models are code to begin with."""
 
+_NO_CODE = ("pyvenv.cfg", "conda-meta", MANIFEST, "MLmodel")
+"""What a folder has that is a virtual environment, a bundle or an MLflow model."""
 
-def copy_code(source: Path, folder: Path) -> None:
-    """Copy the file, or what is in the folder ``source``, into ``folder``.
+_LEFT_OUT = (".pyc", ".pyo", ".pem", ".key", ".p12", ".pfx")
 
-    A package (a folder with ``__init__.py``) keeps its own name. Hidden files and compiled ones
-    stay out.
+
+def copy_code(source: Path, folder: Path, *, leave_out: Iterable[Path | None] = ()) -> None:
+    """Copy the file, or the code in the folder ``source``, into ``folder``.
+
+    A package (a folder with ``__init__.py``) keeps its own name.
 
     Raises:
         SourceNotFound: there is nothing at ``source``.
+        InvalidSource: a link in it leads outside.
     """
     is_package = (source / "__init__.py").is_file()
     inside = folder / source.resolve().name if is_package else folder
-    for path, name in _files(source):
+    for path, name in code_files(source, leave_out):
         (inside / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, inside / name)
 
 
-def code_sha256(source: Path) -> str:
+def code_sha256(source: Path, *, leave_out: Iterable[Path | None] = ()) -> str:
     """The SHA-256 over what ``copy_code`` would copy, as 64 hexadecimal digits.
 
     Raises:
         SourceNotFound: there is nothing at ``source``.
+        InvalidSource: a link in it leads outside.
     """
-    lines = [f"{file_sha256(path)}  {name}\n" for path, name in _files(source)]
+    lines = [f"{file_sha256(path)}  {name}\n" for path, name in code_files(source, leave_out)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _files(source: Path) -> Iterator[tuple[Path, str]]:
-    """The files that are code or belong to it, and their names below ``source``."""
+def code_files(source: Path, leave_out: Iterable[Path | None]) -> list[tuple[Path, str]]:
+    """The files that are code or belong to it, and their names below ``source``.
+
+    Of a folder these are its Python files, and what lies beside a Python file or anywhere in a
+    package. Out stay what is hidden or compiled, private keys, virtual environments, bundles and
+    MLflow models, and the paths to ``leave_out``: the model itself and its training data.
+
+    Raises:
+        SourceNotFound: there is nothing at ``source``.
+        InvalidSource: a link in it leads outside.
+    """
     if source.is_file():
-        yield source, source.name
-    elif source.is_dir():
-        for path in sorted(source.rglob("*")):
-            name = path.relative_to(source)
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
-            if path.is_file() and not hidden and path.suffix not in (".pyc", ".pyo"):
-                yield path, name.as_posix()
-    else:
+        return [(source, source.name)]
+    if not source.is_dir():
         raise SourceNotFound(str(source))
+    apart = {path.resolve() for path in leave_out if path is not None and path.suffix != ".py"}
+    found = []
+    for path in _below(source, apart, in_package=False):
+        name = path.relative_to(source).as_posix()
+        if confined(source, name) is None:
+            raise InvalidSource(
+                f"{path} is a link that leads out of {source}",
+                hint="put the file itself there, or name its folder with --code",
+            )
+        found.append((path, name))
+    return found
+
+
+def _below(folder: Path, apart: Collection[Path], *, in_package: bool) -> Iterator[Path]:
+    entries = sorted(folder.iterdir())
+    in_package = in_package or (folder / "__init__.py").is_file()
+    belongs = in_package or any(path.suffix == ".py" for path in entries)
+    for path in entries:
+        if path.name.startswith(".") or path.name == "__pycache__" or path.resolve() in apart:
+            continue
+        if path.is_dir():
+            if not path.is_symlink() and not any((path / sign).exists() for sign in _NO_CODE):
+                yield from _below(path, apart, in_package=in_package)
+        elif path.suffix == ".py" or (belongs and path.suffix not in _LEFT_OUT):
+            yield path
 
 
 def use_code(bundle: Path, framework: str) -> None:
@@ -104,62 +139,12 @@ def offer_code(folder: Path) -> None:
 def _attribute_of_main(name: str) -> Any:
     for folder in _offered:
         for path in _modules(folder):
-            tree = ast.parse(path.read_bytes(), str(path))
-            needed = _needed(tree, name)
-            if needed:
-                return _run(needed, path, name)
+            script = _scripts.get(path) or _scripts.setdefault(path, Script(path))
+            if script.has(name):
+                found = script.value(name)
+                setattr(sys.modules["__main__"], name, found)
+                return found
     raise AttributeError(f"module '__main__' has no attribute {name!r}")
-
-
-def _run(statements: list[ast.stmt], path: Path, name: str) -> Any:
-    """The name's value after the statements ran; it stays a name of ``__main__``."""
-    part = ModuleType("__main__")
-    part.__file__ = str(path)
-    program = compile(ast.Module(statements, type_ignores=[]), str(path), "exec")
-    exec(program, vars(part))  # noqa: S102 - the user's own code, given to be run
-    found = getattr(part, name)
-    setattr(sys.modules["__main__"], name, found)
-    return found
-
-
-def _needed(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """The statements of a module that ``name`` needs, in their order; none if it has no such."""
-    binding: dict[str, list[ast.stmt]] = {}
-    for one in tree.body:
-        for bound in _bound(one):
-            binding.setdefault(bound, []).append(one)
-    needed: set[int] = set()
-    wanted = [name]
-    while wanted:
-        for statement in binding.get(wanted.pop(), ()):
-            if id(statement) not in needed:
-                needed.add(id(statement))
-                wanted += [n.id for n in ast.walk(statement) if isinstance(n, ast.Name)]
-    future = [
-        one for one in tree.body if isinstance(one, ast.ImportFrom) and one.module == "__future__"
-    ]
-    chosen = [one for one in tree.body if id(one) in needed and one not in future]
-    return [*future, *chosen] if chosen else []
-
-
-def _bound(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement of a module gives a value to."""
-    match statement:
-        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-            yield statement.name
-        case ast.Import() | ast.ImportFrom():
-            for alias in statement.names:
-                yield (alias.asname or alias.name).partition(".")[0]
-        case ast.If() if "__name__" in {
-            n.id for n in ast.walk(statement.test) if isinstance(n, ast.Name)
-        }:
-            return
-        case ast.Assign() | ast.AnnAssign() | ast.Try() | ast.If():
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    yield node.id
-                elif isinstance(node, ast.stmt) and node is not statement:
-                    yield from _bound(node)
 
 
 def _modules(folder: Path) -> list[Path]:

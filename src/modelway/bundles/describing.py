@@ -13,7 +13,7 @@ from modelway.bundles.training import TrainingData, facts_of_training, reference
 from modelway.domain.errors import InvalidSignature
 from modelway.domain.signature import Column, Datatype, Scalar, Signature
 
-_GUESSED = "sklearn"
+GUESSED = "sklearn"
 """The framework that knows names at most: a pipeline says neither types nor what may be missing."""
 
 _TEXT = (Datatype.STRING, Datatype.BYTES)
@@ -23,37 +23,48 @@ def signature_of(
     order: BuildOrder,
     tools: Tools,
     description: Description,
-    opened: Callable[[Signature], Runtime],
+    opened: Callable[[Signature, TrainingData | None], Runtime],
 ) -> tuple[TrainingData | None, Signature]:
     """The training data, if there is any, and the signature.
 
-    ``opened`` gives the model itself for a signature; it is asked what it accepts where nobody
-    says so.
+    ``opened`` gives the model itself for a signature and training data; it is asked what it
+    accepts where nobody says so.
 
     Raises:
-        InvalidSignature: nothing says what the model takes, what says so contradicts it, or the
-            labels are not as many as its classes.
+        InvalidSignature: nothing says what the model takes, what says so contradicts it, the
+            labels are not as many as its classes, or whole numbers are too large.
         BuildFailed: the model fails on an ordinary row.
     """
     own = description.signature
     explicit = [order.signature] if order.signature else []
     logged = [order.source.signature] if order.source.signature else []
-    guessed = order.source.framework == _GUESSED
-    known = [SignatureFacts("the model", tuple(map(_known, own.columns)))] if own else []
+    guessed = order.source.framework == GUESSED
+    known = _known_of(own, categories_only=guessed)
     training = _training(order, tools, description, [*explicit, *logged])
     seen = [facts_of_training(training)] if training else []
-    better = [*explicit, *logged, *([] if guessed else known)]
-    signature = merged([*better, *seen], own)
+    signature = merged([*explicit, *logged, *known, *seen], own)
     training = training.called([c.name for c in signature.columns]) if training else None
+    if training:
+        training.check_exact()
     if guessed and signature.is_tabular:
         reference = reference_table(training, signature) if training else None
         row = reference.rows(slice(0, 1)) if reference else tools.sample(signature)
-        runtime = opened(signature)
-        check_answers(runtime, row, is_made_up=reference is None)
+        runtime = opened(signature, training)
+        check_answers(runtime, row, description.classes, is_made_up=reference is None)
         closed = [closed_columns(runtime, row, training)] if training else []
         nullable = nullable_columns(runtime, row)
-        signature = merged([*explicit, *closed, *logged, *seen, nullable], own)
+        signature = merged([*explicit, *closed, *logged, *known, *seen, nullable], own)
     return training, _with_labels(signature, order.labels, description.classes)
+
+
+def _known_of(own: Signature | None, *, categories_only: bool) -> list[SignatureFacts]:
+    """What a model knows better than its training data does.
+
+    Where ``categories_only``, that is the columns of which it has the categories and no other.
+    """
+    columns = own.columns if own else ()
+    facts = tuple(_known(c) for c in columns if c.categories or not categories_only)
+    return [SignatureFacts("the model", facts)] if facts else []
 
 
 def _known(column: Column) -> ColumnFacts:
@@ -97,8 +108,22 @@ def _training(
 def _with_labels(
     signature: Signature, labels: Sequence[str], classes: Sequence[Scalar] | None
 ) -> Signature:
-    """The signature with the labels' names, given in the order of the classes."""
+    """The signature with the labels' names, given in the order of the classes.
+
+    Raises:
+        InvalidSignature: they are not as many as the classes, or the signature itself names labels
+            that the model does not have.
+    """
     if not labels:
+        known = [str(one) for one in classes or ()]
+        unknown = [one for one in signature.label_names if one not in known]
+        if unknown:
+            raise InvalidSignature(
+                f"[label_names] names {', '.join(unknown)}, which the model never gives",
+                hint=f"its classes are: {', '.join(known)}"
+                if known
+                else "the model has no classes",
+            )
         return signature
     if classes is None or len(labels) != len(classes):
         has = "no classes" if classes is None else f"{len(classes)}: {', '.join(map(str, classes))}"

@@ -60,9 +60,13 @@ class SignatureFacts:
 
 
 def facts_of(signature: Signature) -> SignatureFacts:
-    """A signature as facts; what it says of a column is what it knows."""
+    """A model's own signature as facts: what it says of a column, but for the alias.
+
+    A model has names only. An alias comes of them at the end, where a better source has no other.
+    """
     columns = [msgspec.convert(c, ColumnFacts, from_attributes=True) for c in signature.columns]
-    return SignatureFacts("the model", columns=tuple(columns))
+    nameless = tuple(msgspec.structs.replace(column, alias=None) for column in columns)
+    return SignatureFacts("the model", columns=nameless)
 
 
 def merged(sources: Sequence[SignatureFacts], own: Signature | None) -> Signature:
@@ -114,7 +118,8 @@ def matched(names: Sequence[str], given: Sequence[str]) -> Mapping[str, str]:
     known = set(given)
     if not known.issuperset(names) and is_counted(given) and len(given) == len(names):
         return dict(zip(names, given, strict=True))
-    by_alias = {alias_of(name, i): name for i, name in enumerate(given)}
+    own = set(names)
+    by_alias = {alias_of(name, i): name for i, name in enumerate(given) if name not in own}
     found = {}
     for i, name in enumerate(names):
         place = name if name in known else by_alias.get(alias_of(name, i))

@@ -76,6 +76,8 @@ class Manifest(msgspec.Struct, frozen=True):
     ``runtime`` is the framework that answers: ``onnx`` when compiled, else the original's own.
     ``classes`` are the labels in the order of ``class_index`` and of the probabilities' columns.
     ``missing_text`` is what the original takes for a missing text: NaN or None.
+    ``whole_numbers`` are the columns that the training data held as whole numbers: the original is
+    given int64 there for a row whose value is whole.
     ``libraries`` are the versions the original was made or read with, by distribution name.
     """
 
@@ -88,6 +90,7 @@ class Manifest(msgspec.Struct, frozen=True):
     probabilities: bool = False
     batch_invariant: bool = True
     missing_text: Literal["nan", "none"] = "nan"
+    whole_numbers: tuple[str, ...] = ()
     libraries: Mapping[str, str] = {}
 
     @property
@@ -107,17 +110,29 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         LoadFailed: there is none, it cannot be read, or its format is newer than this reader.
     """
+    check_format(folder)
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise LoadFailed(f"{folder} is not a readable bundle: {error}") from error
+
+
+def check_format(folder: Path) -> None:
+    """Do nothing unless the bundle in ``folder`` says that its format is newer than this reader.
+
+    Raises:
+        LoadFailed: it says so.
+    """
     try:
         raw = (folder / MANIFEST).read_bytes()
         version = msgspec.json.decode(raw, type=_Version).format_version
-        if version > FORMAT_VERSION:
-            raise LoadFailed(
-                f"{folder} has bundle format {version}; this version reads up to {FORMAT_VERSION}",
-                hint="pip install --upgrade modelway",
-            )
-        return msgspec.json.decode(raw, type=Manifest)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise LoadFailed(f"{folder} is not a readable bundle: {error}") from error
+    except (OSError, msgspec.MsgspecError):
+        return  # what cannot be read is said by whoever compares or reads it
+    if version > FORMAT_VERSION:
+        raise LoadFailed(
+            f"{folder} has bundle format {version}; this version reads up to {FORMAT_VERSION}",
+            hint="pip install --upgrade modelway",
+        )
 
 
 def read_signature(folder: Path) -> Signature:

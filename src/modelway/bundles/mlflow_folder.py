@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from modelway.bundles.confined import confined
 from modelway.bundles.inferring import ColumnFacts, SignatureFacts
 from modelway.domain.errors import InvalidSource
 from modelway.domain.signature import Datatype, TensorSpec
@@ -86,7 +87,8 @@ def mlflow_model(folder: Path, content: object) -> MlflowModel:
     """What ``content``, that of the folder's MLmodel file, says.
 
     Raises:
-        InvalidSource: it is not what MLflow writes, or has a signature that cannot be served.
+        InvalidSource: it is not what MLflow writes, names a file outside its folder, or has a
+            signature that cannot be served.
     """
     try:
         said = msgspec.convert(content, _MlModel)
@@ -97,13 +99,24 @@ def mlflow_model(folder: Path, content: object) -> MlflowModel:
         flavor = said.flavors.get(name)
         if flavor and isinstance(flavor.get(key), str):
             code = flavor.get("code") or said.flavors.get("python_function", {}).get("code")
-            return MlflowModel(folder / flavor[key], folder / code if code else None, signature)
+            file = _inside(folder, flavor[key])
+            return MlflowModel(file, _inside(folder, code) if code else None, signature)
     if "python_function" not in said.flavors:
         raise InvalidSource(
             f"{folder} has no flavour that is read here: {', '.join(said.flavors)}",
             hint=f"read are: {', '.join(_FILES)}, python_function",
         )
     return MlflowModel(None, None, signature)
+
+
+def _inside(folder: Path, name: object) -> Path:
+    found = confined(folder, name) if isinstance(name, str) else None
+    if found is None:
+        raise InvalidSource(
+            f"{folder / MLMODEL} names {name!r}, which is no path inside the folder",
+            hint="copy what it names into the folder, and name it there",
+        )
+    return found
 
 
 def _signature(said: _Signature | None) -> SignatureFacts | None:

@@ -6,8 +6,10 @@ the gate is closed.
 
 Two kinds of row are special. One that the original refuses (a value too large, say) has no right
 answer: it is left out and counted as ``refused``, and says nothing of what the compiled model
-answers there. One to which the original itself gives another answer in a batch has two right
-answers: it is counted as a self-disagreement, and the compiled model may give either.
+answers there. But a row of the training data must have one, and so must some row with a gap where
+the signature allows gaps: an original that refuses those was opened otherwise than it was fitted,
+and then the gate is closed. One to which the original itself gives another answer in a batch has
+two right answers: it is counted as a self-disagreement, and the compiled model may give either.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy.typing as npt
 
 from modelway.bundles.manifest import Manifest, Task
 from modelway.bundles.ports import Runtime
-from modelway.bundles.probes import Probes, probe_rows
+from modelway.bundles.probes import Kind, Probes, probe_rows
 from modelway.bundles.record import ParityReport
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Signature
@@ -71,8 +73,9 @@ def gate(
         right = _each_alone(original, probes.table, manifest)
         asked = np.flatnonzero([answer is not None for answer in right])
         rows = _counted(probes, asked)
-        if not len(asked):
-            return _closed(rows, "the original refused every row that the gate asked")
+        unproven = _unproven(probes, rows)
+        if unproven is not None:
+            return _closed(rows, unproven)
         table = probes.table.rows(asked)
         alone = _joined([answer for answer in right if answer is not None])
         together = _in_one_batch(original, table, manifest)
@@ -199,6 +202,19 @@ def _counted(probes: Probes, asked: npt.NDArray[np.intp]) -> dict[str, int]:
     counts = Counter(str(probes.kinds[i]) for i in asked)
     refused = len(probes.kinds) - len(asked)
     return {**counts, REFUSED: refused} if refused else dict(counts)
+
+
+def _unproven(probes: Probes, rows: Mapping[str, int]) -> str | None:
+    """What the original should have answered and refused; None where enough can be compared."""
+    asked = Counter(map(str, probes.kinds))
+    if not set(rows) - {REFUSED}:
+        return "the original refused every row that the gate asked"
+    refused = asked[Kind.REFERENCE] - rows.get(Kind.REFERENCE, 0)
+    if refused:
+        return f"the original refused {refused} of {asked[Kind.REFERENCE]} rows of training data"
+    if asked[Kind.MISSING] and not rows.get(Kind.MISSING):
+        return "the original refused every row with a missing value, which the signature allows"
+    return None
 
 
 def _closed(rows: Mapping[str, int], reason: str) -> ParityReport:

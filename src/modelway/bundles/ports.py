@@ -25,8 +25,8 @@ class Description:
     """What a model says of itself.
 
     ``signature`` is as much as the model knows of its columns or tensors, None where it knows
-    nothing. ``layout`` is how its own runtime wants a table. ``libraries`` are versions by
-    distribution name.
+    nothing; an alias in it counts for nothing, and is the name. ``layout`` is how its own runtime
+    wants a table. ``libraries`` are versions by distribution name.
     """
 
     task: Task

@@ -41,6 +41,7 @@ _ODD_TEXTS = (
     *("", " ", "\t", "nan", "NaN", "None", "null", "missing_value", "0", "-1", "1.0"),
     *("never seen", "İstanbul ß ﬁ", "e\u0301", "\u00e9", "漢字", "🙂", "a\x00b", "x" * 2000),
 )
+_MOST_VARIED = 8
 
 
 class Kind(StrEnum):
@@ -186,8 +187,13 @@ def _unseen(ordinary: Ordinary, most: int) -> Rows | None:
 
 
 def _variants(pool: Array) -> list[str]:
-    """Texts that a reader takes for known ones, and a comparison does not."""
-    known = sorted({text for text in pool if text})[:3]
+    """Texts that a reader takes for known ones, and a comparison does not.
+
+    The known ones are evenly spread over all in their order, for alphabets differ in what a change
+    of case does.
+    """
+    texts = sorted({text for text in pool if text})
+    known = texts[:: -(-len(texts) // _MOST_VARIED)] if texts else []
     found = {
         text
         for one in known

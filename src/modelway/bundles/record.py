@@ -41,8 +41,9 @@ class Record(msgspec.Struct, frozen=True):
     """Who a bundle is and where it came from.
 
     ``source`` is the base name of the file or folder it was built from, ``source_sha256`` the
-    SHA-256 of its content. ``built_at`` is ISO 8601 in UTC. ``why_native`` is None where compiled,
-    and where the source was ONNX to begin with.
+    SHA-256 of its content. ``written_with`` are the versions that wrote the source, by distribution
+    name, where it says so; the manifest has those that read it. ``built_at`` is ISO 8601 in UTC.
+    ``why_native`` is None where compiled, and where the source was ONNX to begin with.
     """
 
     digest: str
@@ -52,6 +53,7 @@ class Record(msgspec.Struct, frozen=True):
     built_at: str
     modelway: str
     metrics: Mapping[str, float] = {}
+    written_with: Mapping[str, str] = {}
     why_native: str | None = None
     parity: ParityReport | None = None
 

@@ -15,11 +15,14 @@
 
 Columns have the fields of ``domain.signature.Column``; one that is said to be ``nullable`` is
 ``optional`` too where the file does not say otherwise. A model of tensors has ``[[tensors]]`` with
-``name``, ``datatype`` and ``shape``. A key that is none of these is an error.
+``name``, ``datatype`` and ``shape``. A key that is none of these is an error, and so is a value
+that makes no sense: an alias that no URL could hold, a bound that is no number, a ratio above 1.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from pathlib import Path
 
@@ -28,6 +31,8 @@ import msgspec
 from modelway.bundles.inferring import ColumnFacts, SignatureFacts
 from modelway.domain.errors import InvalidSignature, SourceNotFound
 from modelway.domain.signature import Datatype, TensorSpec
+
+_ALIAS = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +59,8 @@ def read_signature_file(path: Path) -> SignatureFacts:
 
     Raises:
         SourceNotFound: there is no such file.
-        InvalidSignature: it is not TOML, or something in it is not known or not of its type.
+        InvalidSignature: it is not TOML, or something in it is not known, not of its type or
+            without sense.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -63,6 +69,8 @@ def read_signature_file(path: Path) -> SignatureFacts:
         raise SourceNotFound(str(path)) from None
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise InvalidSignature(f"{path.name}: {error}") from error
+    for one in read.columns:
+        _check(one, path.name)
     return SignatureFacts(
         origin=path.name,
         columns=tuple(
@@ -74,3 +82,17 @@ def read_signature_file(path: Path) -> SignatureFacts:
         label_names=read.label_names,
         description=read.description,
     )
+
+
+def _check(column: ColumnFacts, origin: str) -> None:
+    """Do nothing if what is said of a column makes sense. Raises InvalidSignature."""
+    wrong = []
+    if column.alias is not None and not _ALIAS.fullmatch(column.alias):
+        wrong.append(f"alias {column.alias!r} has other than letters, digits, '.', '_', '-'")
+    for name, bound in (("minimum", column.minimum), ("maximum", column.maximum)):
+        if bound is not None and not math.isfinite(bound):
+            wrong.append(f"{name} {bound} is no finite number")
+    if column.missing_ratio is not None and not 0 <= column.missing_ratio <= 1:
+        wrong.append(f"missing_ratio {column.missing_ratio} is not between 0 and 1")
+    if wrong:
+        raise InvalidSignature(f"{origin}, column {column.name!r}: {'; '.join(wrong)}")

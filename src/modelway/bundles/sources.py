@@ -6,12 +6,16 @@ their name. An MLflow folder is its inner file wherever a framework of our own r
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -27,7 +31,14 @@ ReadYaml = Callable[[bytes], object]
 
 _PICKLE_NAMES = (".pickle", ".pkl", ".joblib", ".cloudpickle", ".p")
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18")
+_PACKED: Mapping[bytes, Callable[..., IO[Any]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+    b"\x5d\x00": lzma.open,
+}
 _HEAD_BYTES = 4096
+_SIGN_BYTES = 2
 
 _WRAPPER = re.compile(rb'_estimator_type\\?": ?\\?"(classifier|regressor)')
 
@@ -154,8 +165,11 @@ def _folder(folder: Path, read_yaml: ReadYaml) -> Source:
 
 def _format_of(path: Path) -> str:
     """The format of a file. Raises InvalidSource."""
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        raise InvalidSource(f"{path} cannot be read: {error.strerror}") from error
     for name, has in _SIGNS.items():
         if has(head, path):
             return name
@@ -170,8 +184,23 @@ def _is_pickle(head: bytes, path: Path) -> bool:
 
 def _is_joblib(head: bytes, path: Path) -> bool:
     """joblib's pickles say nothing of joblib; compressed ones are always joblib's."""
-    named = path.suffix.lower() in _PICKLE_NAMES
-    return _has_protocol(head) or (named and head.startswith(_COMPRESSED))
+    if _has_protocol(head) or _has_protocol(_unpacked(head, path)):
+        return True
+    return path.suffix.lower() in _PICKLE_NAMES and head.startswith(_COMPRESSED)
+
+
+def _unpacked(head: bytes, path: Path) -> bytes:
+    """The first bytes of what the file holds compressed; none if it holds nothing so."""
+    try:
+        if head.startswith(b"\x78"):
+            return zlib.decompressobj().decompress(head, _SIGN_BYTES)
+        for magic, opened in _PACKED.items():
+            if head.startswith(magic):
+                with opened(path) as stream:
+                    return bytes(stream.read(_SIGN_BYTES))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        pass  # it only begins as if it were compressed
+    return b""
 
 
 def _has_protocol(head: bytes) -> bool:

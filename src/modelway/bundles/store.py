@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.bundles.digest import bundle_digest
-from modelway.bundles.manifest import MANIFEST, Manifest, read_manifest, read_signature
+from modelway.bundles.manifest import (
+    MANIFEST,
+    Manifest,
+    check_format,
+    read_manifest,
+    read_signature,
+)
 from modelway.bundles.record import Record, read_record
 from modelway.domain.errors import DigestMismatch, LoadFailed, SourceNotFound
 from modelway.domain.signature import Signature
@@ -38,6 +44,7 @@ def open_bundle(folder: Path) -> Bundle:
             f"{folder} is not a bundle: it has no {MANIFEST}",
             hint="modelway bundle build SOURCE -o DIR makes one",
         )
+    check_format(folder)  # how a newer format makes its digest is not known here
     record = read_record(folder)
     found = bundle_digest(folder)
     if found != record.digest:

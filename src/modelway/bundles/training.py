@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from modelway.bundles.inferring import ColumnFacts, SignatureFacts, matched
+from modelway.domain.errors import InvalidSignature
 from modelway.domain.signature import Datatype, Signature
 from modelway.domain.tables import EXACT_INTEGER, NUMPY_DTYPES, Array, Table
 
@@ -23,12 +26,13 @@ REFERENCE_ROWS = 2000
 @dataclass(frozen=True, slots=True)
 class TrainingColumn:
     """One column as a table holds it: float64 (n_rows,) for FP64 and BOOL, objects with None for
-    STRING, datetime64[us] for DATETIME.
+    STRING, datetime64[us] for DATETIME. ``is_whole`` where the file held whole numbers, every one.
     """
 
     name: str
     datatype: Datatype
     values: Array
+    is_whole: bool = False
 
     @property
     def missing(self) -> Array:
@@ -43,10 +47,14 @@ class TrainingColumn:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The rows a model was trained on, without its target; ``origin`` names them in messages."""
+    """The rows a model was trained on, without its target; ``origin`` names them in messages.
+
+    ``frame`` is the DataFrame that the columns were made from, in the types it was read with.
+    """
 
     origin: str
     columns: Mapping[str, TrainingColumn]
+    frame: Any = None
 
     @property
     def n_rows(self) -> int:
@@ -56,7 +64,25 @@ class TrainingData:
     def called(self, names: Sequence[str]) -> TrainingData:
         """The columns that the model calls ``names``, under these names."""
         places = matched(names, list(self.columns))
-        return TrainingData(self.origin, {n: self.columns[place] for n, place in places.items()})
+        frame = self.frame
+        if frame is not None:
+            frame = frame[list(places.values())].set_axis(list(places), axis=1)
+        columns = {n: self.columns[place] for n, place in places.items()}
+        return TrainingData(self.origin, columns, frame)
+
+    def check_exact(self) -> None:
+        """Do nothing if a float64 holds every whole number.
+
+        Raises:
+            InvalidSignature: a column has larger ones, of which several would become one.
+        """
+        for name, column in self.columns.items():
+            if column.is_whole and np.abs(column.values).max(initial=0) > EXACT_INTEGER:
+                raise InvalidSignature(
+                    f"{self.origin}, column {name!r}: there are whole numbers beyond "
+                    f"{EXACT_INTEGER}, which cannot be told from their neighbours",
+                    hint="train the model on them as text, or on their ranks or differences",
+                )
 
 
 def missing(values: Array) -> Array:
@@ -88,6 +114,14 @@ def categories_of(column: TrainingColumn) -> tuple[str | int, ...] | None:
 
 def reference_table(training: TrainingData, signature: Signature) -> Table | None:
     """At most ``REFERENCE_ROWS`` rows, evenly over the data, of those that fit the signature."""
+    found = reference_rows(training, signature, REFERENCE_ROWS)
+    return None if found is None else found[0]
+
+
+def reference_rows(
+    training: TrainingData, signature: Signature, most: int
+) -> tuple[Table, npt.NDArray[np.intp]] | None:
+    """At most so many rows, evenly over those that fit the signature, and where they lie."""
     arrays = []
     fits = np.ones(training.n_rows, dtype=bool)
     for spec in signature.columns:
@@ -109,8 +143,9 @@ def reference_table(training: TrainingData, signature: Signature) -> Table | Non
     places = np.flatnonzero(fits)
     if not len(places):
         return None
-    chosen = np.linspace(0, len(places) - 1, min(REFERENCE_ROWS, len(places))).round()
-    return table_of([a[places[chosen.astype(np.intp)]] for a in arrays], signature)
+    evenly = np.linspace(0, len(places) - 1, min(most, len(places))).round()
+    chosen = places[evenly.astype(np.intp)]
+    return table_of([a[chosen] for a in arrays], signature), chosen
 
 
 def table_of(arrays: Sequence[Array], signature: Signature) -> Table:

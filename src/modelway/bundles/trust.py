@@ -8,12 +8,18 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from modelway.bundles.manifest import Manifest
-from modelway.bundles.sources import Source
-from modelway.domain.errors import UnsafeFormat
+from modelway.bundles.manifest import ORIGINAL, Manifest
+from modelway.bundles.sources import FORMATS, Source
+from modelway.domain.errors import LoadFailed, UnsafeFormat
 
 _SKLEARN_VERSION = re.compile(
     rb"_sklearn_version.{0,8}?(\d+(?:\.\d+)+(?:(?:a|b|rc|\.dev|\.post)\d+)?)", re.DOTALL
+)
+
+
+_PICKLE_HINT = (
+    "leave out --no-pickle and set allow_pickle = true if you trust where it came from, or save "
+    "the model as ONNX or skops"
 )
 
 
@@ -26,8 +32,35 @@ def check_allowed(source: Source, *, allow_pickle: bool) -> None:
     if source.is_pickle and not allow_pickle:
         raise UnsafeFormat(
             f"{source.given} holds a pickle, and reading a pickle runs code in it",
-            hint="leave out --no-pickle and set allow_pickle = true if you trust where it came "
-            "from, or save the model as ONNX or skops",
+            hint=_PICKLE_HINT,
+        )
+
+
+def check_original_allowed(folder: Path, manifest: Manifest, *, allow_pickle: bool) -> None:
+    """Do nothing if the original in the bundle ``folder`` may be read.
+
+    What a manifest calls its original decides whether it is a pickle, so a manifest that calls it
+    something else than it is read as is refused.
+
+    Raises:
+        LoadFailed: format, framework and file do not fit each other.
+        UnsafeFormat: reading it runs code that it holds, and that is not allowed.
+    """
+    original = manifest.original
+    form = FORMATS.get(original.format)
+    if (
+        form is None
+        or not manifest.runtime == original.framework == form.framework
+        or (form.file and original.path != f"{ORIGINAL}/{form.file}")
+    ):
+        raise LoadFailed(
+            f"{folder}: no model of {original.framework} is {original.format} at {original.path}",
+            hint="build the bundle again from its source",
+        )
+    if form.is_pickle and not allow_pickle:
+        raise UnsafeFormat(
+            f"{folder} answers with a pickle, and reading a pickle runs code in it",
+            hint=_PICKLE_HINT,
         )
 
 

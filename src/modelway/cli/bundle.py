@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,7 +109,10 @@ def _metrics(texts: Sequence[str]) -> dict[str, float]:
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            found[name] = float(value)
+            number = float(value)
         except ValueError:
-            raise click.BadParameter(f"--metric {text}: expected NAME=NUMBER") from None
+            number = math.nan
+        if not name.strip() or not math.isfinite(number):
+            raise click.BadParameter(f"--metric {text}: expected NAME=NUMBER, a finite one")
+        found[name] = number
     return found

@@ -41,9 +41,10 @@ def _heading(value: Mapping[str, Any]) -> Iterator[str]:
     native = f" ({record['why_native']})" if record.get("why_native") else ""
     yield f"runtime   {manifest['runtime']}{native}"
     yield f"original  {original['framework']}, {original['format']}, {original['path']}"
-    libraries = ", ".join(f"{name} {v}" for name, v in sorted(manifest["libraries"].items()))
-    if libraries:
-        yield f"made with {libraries}"
+    if record.get("written_with"):
+        yield f"made with {_versions(record['written_with'])}"
+    if manifest["libraries"]:
+        yield f"read with {_versions(manifest['libraries'])}"
     yield f"built     {record['built_at']}"
     if record.get("metrics"):
         yield "metrics   " + ", ".join(f"{k} {v:.6g}" for k, v in record["metrics"].items())
@@ -56,6 +57,10 @@ def _heading(value: Mapping[str, Any]) -> Iterator[str]:
         yield "classes   " + ", ".join(shown)
     if not manifest["batch_invariant"]:
         yield "note      answers may depend on the size of the batch, as the original's do"
+
+
+def _versions(libraries: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {libraries[name]}" for name in sorted(libraries))
 
 
 def _signature(signature: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,10 @@
 
 A command's module is imported when the command is called and not before, so ``--help`` stays quick
 whatever a command needs; its help line therefore stands here.
+
+Every command that prints a value takes ``--json``. ``serve``, ``demo`` and ``predict`` print none:
+the first two run until they are stopped and say what they do meanwhile (for programs there is
+``/health/ready``), and what ``predict`` writes is a table in the form that was asked for.
 """
 
 from __future__ import annotations

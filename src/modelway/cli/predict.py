@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from modelway.composition.predicting import predict_file
+from modelway.composition.predicting import Predicted, predict_file
 from modelway.settings import load_settings
+
+_LISTED = 5
 
 
 @click.command("predict")
@@ -25,12 +27,42 @@ from modelway.settings import load_settings
     help="Where the rows with their predictions go: .csv, .jsonl or .parquet (default: standard "
     "output, in the form of the input, .csv for .parquet).",
 )
+@click.option(
+    "--endpoint", metavar="NAME", help="Endpoint of the service (default: its default endpoint)."
+)
 @click.option("--batch-rows", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
-def command(model: str, source: Path, output: Path | None, batch_rows: int) -> None:
+def command(
+    model: str, source: Path, output: Path | None, endpoint: str | None, batch_rows: int
+) -> None:
     """Predict the rows of a file with a running service or a bundle.
 
     The answer is the rows as they came, with the prediction and, where the model has them, the
-    probabilities beside them as columns of their own.
+    probabilities beside them as columns of their own. It is written when every row is answered:
+    where one is not, the output file stays as it was. What was unusual about the rows is summed up
+    on standard error.
     """
-    rows = predict_file(model, source, output, batch_rows=batch_rows, settings=load_settings())
-    click.echo(f"{rows} rows predicted", err=True)
+    found = predict_file(
+        model, source, output, endpoint=endpoint, batch_rows=batch_rows, settings=load_settings()
+    )
+    click.echo(_summary(found), err=True)
+
+
+def _summary(found: Predicted) -> str:
+    lines = [f"{found.n_rows} rows predicted"]
+    if found.unknown:
+        some = ", ".join(found.unknown[:_LISTED])
+        more = _more(len(found.unknown))
+        lines.append(f"warning: columns that the model does not know: {some}{more}")
+    if found.unusual:
+        least = "" if found.all_listed else "at least "
+        lines.append(f"warning: {least}{found.n_unusual} of {found.n_rows} rows are unusual")
+        for one in list(found.unusual.values())[:_LISTED]:
+            count = f"{least}{one.n_rows} row{'' if one.n_rows == 1 else 's'}"
+            lines.append(f"  {one.code} in {count}, first in row {one.first_row}: {one.message}")
+        if len(found.unusual) > _LISTED:
+            lines.append(f" {_more(len(found.unusual))}")
+    return "\n".join(lines)
+
+
+def _more(n: int) -> str:
+    return f" and {n - _LISTED} more" if n > _LISTED else ""

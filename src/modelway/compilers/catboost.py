@@ -213,6 +213,8 @@ class CatboostCompiler:
             if given.probabilities is not None:
                 shape = ("n_rows", len(description.classes))
                 graph.output("probabilities", given.probabilities, "double", shape)
+        elif description.task is Task.FUNCTION:
+            raise NotCompilable("several labels at once")
         else:
             prediction = catboost_regress(compilation, model, features)
             graph.output("prediction", prediction, "double", ("n_rows", "n_outputs"))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from modelway.bundles.manifest import Task
 from modelway.bundles.ports import Compiled, Description
 from modelway.compilers.arithmetic import expit, exponential, softmax
+from modelway.compilers.categories import categories_of, coded
 from modelway.compilers.compilation import Classified, Compilation
 from modelway.compilers.features import Features, graph_inputs
 from modelway.compilers.graph import Graph
@@ -48,13 +49,17 @@ _EXPONENTIAL = ("poisson", "gamma", "tweedie")
 
 @dataclass(frozen=True)
 class _Model:
-    """What the text of a booster says; tree ``i`` adds to target ``i`` modulo ``n_targets``."""
+    """What the text of a booster says; tree ``i`` adds to target ``i`` modulo ``n_targets``.
+
+    ``n_coded`` columns were given as categories of pandas, of which the trees have the codes.
+    """
 
     objective: str
     parameters: dict[str, str]
     n_targets: int
     n_features: int
     is_averaged: bool
+    n_coded: int
     trees: Sequence[dict[str, str]]
 
 
@@ -76,6 +81,7 @@ def read_booster(booster: Any) -> _Model:
         int(header["num_tree_per_iteration"]),
         int(header["max_feature_idx"]) + 1,
         "average_output" in header,
+        len(booster.pandas_categorical or ()),
         trees,
     )
 
@@ -170,12 +176,19 @@ def answered(g: Graph, value: str, model: _Model) -> str:
     raise NotCompilable(f"the objective {objective!r}")
 
 
+def _of_wrapper(estimator: Any) -> _Model:
+    model = read_booster(estimator.booster_)
+    if model.n_coded:
+        raise NotCompilable("a LightGBM estimator fitted on categories of a DataFrame")
+    return model
+
+
 def lgbm_classify(c: Compilation, estimator: Any, features: Features) -> Classified:
     """``LGBMClassifier``: the label is the first of the largest probabilities."""
     g = c.graph
     if callable(estimator._objective):
         raise NotCompilable("an objective of the user's own, whose answers are no labels")
-    model = read_booster(estimator.booster_)
+    model = _of_wrapper(estimator)
     given = answered(g, margin(g, model, features), model)
     if int(estimator.n_classes_) <= 2:
         given = g.concatenate([g.op("Sub", 1.0, given), given])
@@ -184,7 +197,7 @@ def lgbm_classify(c: Compilation, estimator: Any, features: Features) -> Classif
 
 def lgbm_regress(c: Compilation, estimator: Any, features: Features) -> str:
     """``LGBMRegressor``, ``LGBMRanker``: what the booster answers."""
-    model = read_booster(estimator.booster_)
+    model = _of_wrapper(estimator)
     return answered(c.graph, margin(c.graph, model, features), model)
 
 
@@ -208,13 +221,15 @@ class LightgbmCompiler:
         """The booster as ONNX.
 
         Raises:
-            NotCompilable: columns are text, or the objective or the leaves have no exact form.
+            NotCompilable: columns are text but for categories, or the objective or the leaves have
+                no exact form.
         """
         if description.task is not Task.REGRESSION:
             raise NotCompilable(f"a booster as a {description.task}")
         graph = Graph()
         features, layout = graph_inputs(graph, signature)
         read = read_booster(model)
+        features = coded(graph, features, categories_of(description, read.n_coded))
         given = answered(graph, margin(graph, read, features), read)
         graph.output("prediction", given, "double", ("n_rows", "n_outputs"))
         return Compiled(graph.serialized(), layout)

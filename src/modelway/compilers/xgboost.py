@@ -20,6 +20,7 @@ import numpy.typing as npt
 from modelway.bundles.manifest import Task
 from modelway.bundles.ports import Compiled, Description
 from modelway.compilers.arithmetic import exponential
+from modelway.compilers.categories import categories_of, coded
 from modelway.compilers.compilation import Classified, Compilation
 from modelway.compilers.features import Features, graph_inputs
 from modelway.compilers.graph import Graph
@@ -48,7 +49,10 @@ _IDENTITY = (
 
 @dataclass(frozen=True)
 class _Model:
-    """What the JSON of a booster says; ``base`` is the starting margin of each group, float32."""
+    """What the JSON of a booster says; ``base`` is the starting margin of each group, float32.
+
+    ``n_coded`` columns were given as categories of a DataFrame, of which the trees have the codes.
+    """
 
     objective: str
     base: npt.NDArray[np.float32]
@@ -57,6 +61,7 @@ class _Model:
     weights: Sequence[float] | None
     linear: Any
     n_features: int
+    n_coded: int
 
 
 def read_booster(booster: Any, n_iterations: int | None = None) -> _Model:
@@ -74,9 +79,11 @@ def read_booster(booster: Any, n_iterations: int | None = None) -> _Model:
         linear = np.asarray(gradient["model"]["weights"], dtype=np.float32)
         linear = linear.reshape(n_features + 1, -1)
         gradient["model"]["weights"] = [0.0] * linear.size
-        return _Model(objective, _base_margin(whole), [], [], None, linear, n_features)
+        return _Model(objective, _base_margin(whole), [], [], None, linear, n_features, 0)
     weights = gradient["weight_drop"] if gradient["name"] == "dart" else None
     model = gradient["gbtree"]["model"] if "gbtree" in gradient else gradient["model"]
+    kept = model.get("cats", {}).get("enc", [])
+    n_coded = sum(bool(one["values"]) or len(one.get("offsets", ())) > 1 for one in kept)
     trees, groups = model["trees"], model["tree_info"]
     if any(int(t["tree_param"]["size_leaf_vector"]) > 1 for t in trees):
         raise NotCompilable("XGBoost trees with a vector in each leaf")
@@ -85,7 +92,7 @@ def read_booster(booster: Any, n_iterations: int | None = None) -> _Model:
     if n_iterations is not None:
         stop = model["iteration_indptr"][n_iterations]
         trees, groups = trees[:stop], groups[:stop]
-    return _Model(objective, base, trees, groups, weights, None, n_features)
+    return _Model(objective, base, trees, groups, weights, None, n_features, n_coded)
 
 
 def _emptied(tree: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +228,10 @@ def _softmax(g: Graph, value: str, width: int) -> str:
 
 def _of_wrapper(estimator: Any) -> _Model:
     _, stop = estimator._get_iteration_range(None)
-    return read_booster(estimator.get_booster(), stop or None)
+    model = read_booster(estimator.get_booster(), stop or None)
+    if model.n_coded:
+        raise NotCompilable("an XGBoost estimator fitted on categories of a DataFrame")
+    return model
 
 
 def xgb_classify(c: Compilation, estimator: Any, features: Features) -> Classified:
@@ -271,11 +281,13 @@ class XgboostCompiler:
         """The booster as ONNX.
 
         Raises:
-            NotCompilable: columns are text, or the objective is the user's own.
+            NotCompilable: columns are text but for categories, or the objective is the user's own.
         """
         graph = Graph()
         features, layout = graph_inputs(graph, signature)
         read = read_booster(model)
+        categories = categories_of(description, read.n_coded)
+        features = coded(graph, features, categories, is_closed=True)
         given = answered(graph, margin(graph, read, features), read.objective, len(read.base))
         if description.task is not Task.REGRESSION:
             raise NotCompilable(f"a booster as a {description.task}")

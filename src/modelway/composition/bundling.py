@@ -15,8 +15,9 @@ import msgspec
 
 import modelway
 from modelway.bundles.cache import Cache, key_of
-from modelway.bundles.code import code_sha256
+from modelway.bundles.code import code_files, code_sha256
 from modelway.bundles.digest import file_sha256
+from modelway.bundles.mlflow_folder import MLMODEL
 from modelway.bundles.order import BuildOrder
 from modelway.bundles.signature_file import read_signature_file
 from modelway.bundles.sources import Source, read_source
@@ -29,7 +30,14 @@ from modelway.composition.interpreters import (
     own_interpreter,
     run_child,
 )
-from modelway.domain.errors import BuildFailed, MissingExtra, SourceNotFound, TargetExists
+from modelway.domain.errors import (
+    BuildFailed,
+    InvalidInput,
+    InvalidSource,
+    MissingExtra,
+    SourceNotFound,
+    TargetExists,
+)
 from modelway.domain.names import check_name
 from modelway.settings import Settings
 
@@ -64,6 +72,7 @@ def build(request: BuildRequest, output: Path, settings: Settings, say: Say) -> 
 
     Raises:
         TargetExists: something is in ``output``.
+        InvalidInput: nothing can be written there.
         UnsafeFormat: the source is a pickle, and those are not allowed.
         ModelwayError: the source, the data or the signature cannot be read, or the build failed.
     """
@@ -79,6 +88,7 @@ def cached(request: BuildRequest, settings: Settings, say: Say) -> Path:
 
     Raises:
         UnsafeFormat: the source is a pickle, and those are not allowed.
+        BadValue: nothing can be written into the home.
         ModelwayError: the source, the data or the signature cannot be read, or the build failed.
     """
     order = order_of(request, allow_pickle=settings.bundles.allow_pickle)
@@ -100,13 +110,18 @@ def build_to(output: Path, order: BuildOrder, interpreter: Interpreter, say: Say
 
     Raises:
         TargetExists: something is in ``output``.
+        InvalidInput: nothing can be written there.
         ModelwayError: the build failed; nothing is left of it.
     """
     _check_free(output)
     place = output.absolute()
-    place.parent.mkdir(parents=True, exist_ok=True)
     folder = place.parent / f".{place.name}.{secrets.token_hex(8)}"
-    folder.mkdir()
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"{output} cannot be written: {error.strerror}", hint="name another folder with -o"
+        ) from error
     try:
         _run(replace(order, folder=folder), interpreter, say)
         open_bundle(folder)
@@ -137,9 +152,14 @@ def order_of(request: BuildRequest, *, allow_pickle: bool) -> BuildOrder:
 
     Raises:
         SourceNotFound: a file that it names is not there.
-        InvalidSource, InvalidSignature, InvalidName: something in it cannot be understood.
+        InvalidInput: something in it cannot be understood, or a target has no data.
         UnsafeFormat: the source is a pickle, and those are not allowed.
     """
+    if request.target is not None and request.data is None:
+        raise InvalidInput(
+            f"the target {request.target!r} is a column of training data, and none is given",
+            hint="give it with --data",
+        )
     source = read_source(request.source, _read_yaml)
     check_allowed(source, allow_pickle=allow_pickle)
     for path in (request.data, request.code):
@@ -148,7 +168,7 @@ def order_of(request: BuildRequest, *, allow_pickle: bool) -> BuildOrder:
     return BuildOrder(
         source=source,
         folder=Path(),
-        name=check_name(request.name or source.name),
+        name=check_name(source.name if request.name is None else request.name),
         data=request.data,
         target=request.target,
         signature=read_signature_file(request.signature) if request.signature else None,
@@ -166,6 +186,7 @@ def _check_free(output: Path) -> None:
 
 def _run(order: BuildOrder, interpreter: Interpreter, say: Say) -> None:
     """Build in a child process; what it has to say is said here."""
+    _say_code(order, say)
     done = run_child(interpreter, encode_order(order))
     try:
         answer = msgspec.json.decode(done.stdout, type=Answer)
@@ -178,6 +199,15 @@ def _run(order: BuildOrder, interpreter: Interpreter, say: Say) -> None:
         raise error_of(answer.failure)
     for note in answer.notes:
         say(note)
+
+
+def _say_code(order: BuildOrder, say: Say) -> None:
+    """Say what goes into the bundle as code, so that nobody ships more than they meant to."""
+    code = order.code or order.source.code
+    if code is not None:
+        files = [path for path, _ in code_files(code, (order.source.path, order.data))]
+        size_kb = sum(path.stat().st_size for path in files) / 1000
+        say(f"Code of {code}: {len(files)} files, {size_kb:,.1f} kB")
 
 
 def _interpreter(request: BuildRequest) -> Interpreter:
@@ -194,7 +224,10 @@ def _read_yaml(content: bytes) -> object:
         import yaml
     except ImportError:
         raise MissingExtra("pyyaml", "mlflow", "an MLflow model folder") from None
-    return yaml.safe_load(content)
+    try:
+        return yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise InvalidSource(f"{MLMODEL} is not YAML: {error}") from error
 
 
 def _parts(order: BuildOrder, interpreter: Interpreter) -> dict[str, object]:
@@ -209,7 +242,7 @@ def _parts(order: BuildOrder, interpreter: Interpreter) -> dict[str, object]:
         "data": file_sha256(order.data) if order.data else None,
         "target": order.target,
         "signature": order.signature,
-        "code": code_sha256(code) if code else None,
+        "code": code_sha256(code, leave_out=(source.path, order.data)) if code else None,
         "labels": order.labels,
         "interpreter": [interpreter.command[0], dict(interpreter.libraries)],
         "modelway": code_sha256(Path(modelway.__file__).parent),

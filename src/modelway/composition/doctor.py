@@ -104,12 +104,14 @@ def _port(host: str, port: int) -> Finding:
 
 
 def _home(home: Path) -> Finding:
-    parent = next(one for one in (home, *home.absolute().parents) if one.is_dir())
+    hint = "name another with --home or MODELWAY__BUNDLES__HOME"
+    parent = next(one for one in (home, *home.absolute().parents) if one.exists())
+    if not parent.is_dir():
+        return Finding("home", False, f"{home}: {parent} is no folder", hint=hint)
     try:
         with tempfile.TemporaryFile(dir=parent):
             return Finding("home", True, f"{home} can be written")
     except OSError as error:
-        hint = "name another with --home or MODELWAY__BUNDLES__HOME"
         return Finding("home", False, f"{home}: {error.strerror}", hint=hint)
 
 

@@ -71,26 +71,37 @@ def compiler(name: str) -> Compiler | None:
     return None if entry is None else _made(entry, f"compiling a model of {name}")
 
 
-def open_runtime(folder: Path, signature: Signature, manifest: Manifest) -> Runtime:
+def open_runtime(
+    folder: Path, signature: Signature, manifest: Manifest, *, allow_pickle: bool
+) -> Runtime:
     """The model of the bundle in ``folder``, opened: the compiled one, or the original itself.
 
     Another version of a library than the recorded one is said in the log.
 
     Raises:
-        LoadFailed: the model cannot be read.
+        LoadFailed: the model cannot be read, or lies outside the bundle.
+        UnsafeFormat: the original answers, it is a pickle, and those are not allowed.
         MissingExtra: its library is not installed.
     """
     if manifest.is_compiled:
         onnx = framework("onnx")
         return onnx.open(onnx.load(folder / COMPILED, None), signature, manifest)
     from modelway.bundles.code import use_code
-    from modelway.bundles.trust import version_differences
+    from modelway.bundles.confined import confined
+    from modelway.bundles.trust import check_original_allowed, version_differences
 
+    check_original_allowed(folder, manifest, allow_pickle=allow_pickle)
+    path = confined(folder, manifest.original.path)
+    if path is None:
+        raise LoadFailed(
+            f"{folder}: its original, {manifest.original.path}, lies outside",
+            hint="build the bundle again from its source",
+        )
     native = framework(manifest.runtime)
     for difference in version_differences(manifest):
         log.warning("%s: %s", folder, difference)
     use_code(folder, manifest.runtime)
-    model = native.load(folder / manifest.original.path, manifest.original.entry)
+    model = native.load(path, manifest.original.entry)
     return native.open(model, signature, manifest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,11 +34,17 @@ def bundle(
     into the home. The model is pickled on the way; classes of the notebook go with it.
 
     Raises:
-        InvalidInput: ``data`` is nothing with columns.
+        InvalidInput: ``data`` is nothing with columns, or ``model`` is a function or a class.
         TargetExists: something is in ``output``.
         MissingExtra: a library for the model is not installed.
         ModelwayError: the build failed.
     """
+    if inspect.isroutine(model) or inspect.isclass(model):
+        kind = "class" if inspect.isclass(model) else "function"
+        raise InvalidInput(
+            f"{model.__name__} is no fitted model but a {kind}",
+            hint=f"write it to a file: modelway bundle build rules.py:{model.__name__}",
+        )
     settings = load_settings()
     with tempfile.TemporaryDirectory(prefix="modelway-") as temporary:
         folder = Path(temporary)

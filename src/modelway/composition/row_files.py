@@ -1,17 +1,21 @@
 """Files of rows, read and written in batches: CSV, JSON lines, Parquet.
 
-A row is a mapping of column name to value, as it came: the cells of a CSV file stay text, so that
-what is written back is what was read. Memory holds one batch, whatever the size of the file.
+A row is a mapping of column name to value, as it came: the cells of a CSV file are text. Memory
+holds one batch, whatever the size of the file. A file is written beside its place and takes it when
+it is complete, so that a failure leaves what was there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import msgspec
 
@@ -25,6 +29,10 @@ from modelway.domain.errors import (
 
 Row = dict[str, Any]
 Write = Callable[[Sequence[Row]], None]
+
+Types = Mapping[str, Any]
+"""The type of each column, in their order: float, int, bool, str, that of a column of a Parquet
+file, or None for the type of the first values."""
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
@@ -42,67 +50,144 @@ def format_of(path: Path) -> str:
         raise UnsupportedMedia(f"{path} does not end in one of {known}") from None
 
 
+def columns_of(path: Path) -> Types:
+    """The columns that the file names before its rows; JSON lines name none.
+
+    Raises:
+        SourceNotFound: there is no such file.
+        MalformedPayload: it cannot be read.
+        MissingExtra: Parquet, and pyarrow is not installed.
+    """
+    form = format_of(path)
+    with _reading(path):
+        if form == "csv":
+            with _csv_lines(path) as (header, _):
+                return dict.fromkeys(header, str)
+        if form == "parquet":
+            arrow, parquet = _arrow()
+            try:
+                schema = parquet.read_schema(path)
+            except arrow.ArrowException as error:
+                raise MalformedPayload(f"{path} cannot be read: {error}") from error
+            return dict(zip(schema.names, schema.types, strict=True))
+    return {}
+
+
 def read_batches(path: Path, batch_rows: int) -> Iterator[list[Row]]:
     """The rows of the file, at most ``batch_rows`` at a time, in order.
 
     Raises:
         SourceNotFound: there is no such file.
         MalformedPayload: a line cannot be read; the message has its number.
+        InvalidInput: the file may not be read.
         MissingExtra: Parquet, and pyarrow is not installed.
     """
-    if not path.is_file():
-        raise SourceNotFound(str(path))
     rows = {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[format_of(path)]
     batch: list[Row] = []
-    for row in rows(path):
-        batch.append(row)
-        if len(batch) == batch_rows:
-            yield batch
-            batch = []
+    with _reading(path):
+        for row in rows(path):
+            batch.append(row)
+            if len(batch) == batch_rows:
+                yield batch
+                batch = []
     if batch:
         yield batch
 
 
 @contextlib.contextmanager
-def row_writer(path: Path | None, form: str) -> Iterator[Write]:
+def row_writer(path: Path | None, form: str, columns: Types) -> Iterator[Write]:
     """A function that writes rows in the form; a path of None is standard output.
 
-    The columns are those of the first batch. Values that are mappings become one column an entry
-    in CSV and Parquet, ``probabilities`` named ``probability_LABEL``.
+    A file at ``path`` is replaced when the block ends, and stays as it was if that raises. In CSV
+    and Parquet there are these ``columns``, also where no rows come, and values that are mappings
+    are spread over several of them, as ``flat`` does.
 
     Raises:
         MissingExtra: Parquet, and pyarrow is not installed.
-        InvalidInput: Parquet to standard output, or the file cannot be written.
+        InvalidInput: Parquet to standard output, the file cannot be written, or a row has a column
+            that is not among ``columns``.
     """
-    if form == "parquet":
-        if path is None:
+    if path is None:
+        if form == "parquet":
             raise InvalidInput("Parquet needs a file", hint="name one with --output")
-        with _parquet_writer(path) as write:
-            yield write
+        yield _text_writer(sys.stdout, form, columns)
         return
-    with contextlib.ExitStack() as stack:
-        stream: IO[str] = sys.stdout
-        if path is not None:
-            try:
-                stream = stack.enter_context(path.open("w", newline="", encoding="utf-8"))
-            except OSError as error:
-                raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
-        yield _csv_writer(stream) if form == "csv" else _json_writer(stream)
+    try:
+        with _replacing(path) as part:
+            if form == "parquet":
+                with _parquet_writer(part, columns) as write:
+                    yield write
+            else:
+                with part.open("x", newline="", encoding="utf-8") as stream:
+                    yield _text_writer(stream, form, columns)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def flat(row: Mapping[str, Any]) -> Row:
-    """The row with every mapping in it spread over columns of their own."""
+    """The row with every mapping in it spread over columns of their own.
+
+    ``probabilities`` become ``probability_LABEL``, the entries of any other ``NAME_KEY``.
+
+    Raises:
+        InvalidInput: two of them would have one name.
+    """
     found: Row = {}
-    for name, value in row.items():
-        if isinstance(value, Mapping):
-            stem = "probability" if name == "probabilities" else name
-            found.update({f"{stem}_{key}": one for key, one in value.items()})
-        else:
-            found[name] = value
+    for name, value in _spread(row):
+        if name in found:
+            raise InvalidInput(
+                f"two columns would be called {name!r}",
+                hint="rename one, or write .jsonl, where what is nested stays so",
+            )
+        found[name] = value
     return found
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def flat_names(row: Mapping[str, Any]) -> Iterator[str]:
+    """The names that the columns of the row have when it is flat."""
+    return (name for name, _ in _spread(row))
+
+
+def _spread(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            stem = "probability" if name == "probabilities" else name
+            for key, one in value.items():
+                yield f"{stem}_{key}", one
+        else:
+            yield name, value
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    if not path.is_file():
+        raise SourceNotFound(str(path))
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name for a file that takes the place of ``path`` when the block ends well."""
+    target = path.resolve()
+    if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
+        raise InvalidInput(f"{path} cannot be written: what is there may not be replaced")
+    part = target.with_name(f".{uuid4().hex}.part")
+    try:
+        yield part
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+@contextlib.contextmanager
+def _csv_lines(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
+    """The names of the columns, and the cells of each line after them."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream, strict=True)
         try:
@@ -111,17 +196,27 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                 raise MalformedPayload(f"{path} is empty: its first line must name the columns")
             if len(set(header)) != len(header):
                 raise MalformedPayload(f"{path} names a column twice")
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise MalformedPayload(
-                        f"{path}, line {reader.line_num}: {len(cells)} cells, "
-                        f"where the first line has {len(header)}"
-                    )
-                yield dict(zip(header, cells, strict=True))
+            yield header, _full_lines(path, reader, len(header))
         except (csv.Error, UnicodeDecodeError) as error:
             raise MalformedPayload(f"{path}, after line {reader.line_num}: {error}") from error
+
+
+def _full_lines(path: Path, reader: Any, n_columns: int) -> Iterator[list[str]]:
+    for cells in reader:
+        if not cells:
+            continue
+        if len(cells) != n_columns:
+            raise MalformedPayload(
+                f"{path}, line {reader.line_num}: {len(cells)} cells, "
+                f"where the first line has {n_columns}"
+            )
+        yield cells
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    with _csv_lines(path) as (header, lines):
+        for cells in lines:
+            yield dict(zip(header, cells, strict=True))
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
@@ -145,17 +240,18 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise MalformedPayload(f"{path} cannot be read: {error}") from error
 
 
-def _csv_writer(stream: IO[str]) -> Write:
-    writer: csv.DictWriter[str] | None = None
+def _text_writer(stream: IO[str], form: str, columns: Types) -> Write:
+    return _json_writer(stream) if form == "jsonl" else _csv_writer(stream, columns)
+
+
+def _csv_writer(stream: IO[str], columns: Types) -> Write:
+    writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
+    writer.writeheader()
+    made_flat = _flattener(columns)
 
     def write(rows: Sequence[Row]) -> None:
-        nonlocal writer
-        spread = [flat(row) for row in rows]
-        if writer is None:
-            names = list(dict.fromkeys(name for row in spread for name in row))
-            writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in spread)
+        for row in made_flat(rows):
+            writer.writerow({name: _csv_cell(value) for name, value in row.items()})
 
     return write
 
@@ -174,28 +270,62 @@ def _json_writer(stream: IO[str]) -> Write:
 
 
 @contextlib.contextmanager
-def _parquet_writer(path: Path) -> Iterator[Write]:
+def _parquet_writer(path: Path, columns: Types) -> Iterator[Write]:
     arrow, parquet = _arrow()
+    plain = {float: arrow.float64(), int: arrow.int64(), bool: arrow.bool_(), str: arrow.string()}
+    types = {name: plain.get(kind, kind) for name, kind in columns.items()}
+    made_flat = _flattener(columns)
     writer: Any = None
 
     def write(rows: Sequence[Row]) -> None:
         nonlocal writer
-        schema = writer.schema if writer else None
-        try:
-            table = arrow.Table.from_pylist([flat(row) for row in rows], schema=schema)
-        except arrow.ArrowException as error:
-            raise InvalidInput(
-                f"{path}: a column changes its type: {error}", hint="write .csv or .jsonl instead"
-            ) from error
+        found = made_flat(rows)
+        arrays = []
+        for name, kind in types.items():
+            cells = [row.get(name) for row in found]
+            if columns[name] is float:  # arrow refuses a whole number beyond 2**53 as a float
+                cells = [None if cell is None else float(cell) for cell in cells]
+            try:
+                arrays.append(arrow.array(cells, kind))
+            except arrow.ArrowException as error:
+                raise InvalidInput(
+                    f"column {name!r} does not keep the type of its first values: {error}",
+                    hint="write .csv or .jsonl, or give a larger --batch-rows",
+                ) from error
+            types[name] = arrays[-1].type
+        table = arrow.Table.from_arrays(arrays, list(types))
         if writer is None:
             writer = parquet.ParquetWriter(path, table.schema)
         writer.write_table(table)
 
     try:
         yield write
+        if writer is None:
+            write([])
     finally:
         if writer is not None:
             writer.close()
+
+
+def _flattener(columns: Types) -> Callable[[Sequence[Row]], list[Row]]:
+    """Makes rows flat, and refuses a column that the file being written does not have."""
+    n_before = 0
+
+    def made_flat(rows: Sequence[Row]) -> list[Row]:
+        nonlocal n_before
+        found = []
+        for number, row in enumerate(rows, start=n_before + 1):
+            found.append(flat(row))
+            if not columns.keys() >= found[-1].keys():
+                strange = next(name for name in found[-1] if name not in columns)
+                raise InvalidInput(
+                    f"row {number} has a column {strange!r}, which no row of the first batch has",
+                    hint="write .jsonl, or give --batch-rows so many that the first batch has it",
+                )
+        n_before += len(rows)
+        return found
+
+    return made_flat
 
 
 def _arrow() -> tuple[Any, Any]:

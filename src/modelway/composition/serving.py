@@ -116,6 +116,7 @@ def plan_of(request: ServeRequest, settings: Settings, say: Say) -> ServePlan:
         rest=settings.rest,
         inference=settings.inference,
         telemetry=settings.telemetry,
+        allow_pickle=settings.bundles.allow_pickle,
     )
 
 

@@ -35,6 +35,8 @@ def read_training(
         MissingExtra: pandas, or pyarrow for Parquet, is not installed.
     """
     frame = _frame(path, texts)
+    from pandas.api import types
+
     names = [str(name) for name in frame.columns]
     if target is not None and target not in names:
         raise InvalidInput(
@@ -49,7 +51,11 @@ def read_training(
     }
     if len(columns) != len(names) - (target is not None):
         raise MalformedPayload(f"{path.name} names a column twice")
-    return TrainingData(path.name, columns)
+    rows = frame.set_axis(names, axis=1)[list(columns)]
+    for name in rows.columns.intersection(list(dates)):
+        if not types.is_datetime64_any_dtype(rows[name]):
+            rows[name] = columns[name].values  # a CSV file has dates as text only
+    return TrainingData(path.name, columns, rows)
 
 
 def _frame(path: Path, texts: Collection[str]) -> pd.DataFrame:
@@ -65,12 +71,25 @@ def _frame(path: Path, texts: Collection[str]) -> pd.DataFrame:
         raise UnsupportedMedia(f"{path} does not end in .csv or .parquet")
     try:
         if form == ".csv":
+            _check_header(pd.read_csv(path, header=None, nrows=1, dtype=object).iloc[0], path)
             return pd.read_csv(path, dtype=dict.fromkeys(texts, object))
         return pd.read_parquet(path)
+    except MalformedPayload:
+        raise
     except ImportError:
         raise MissingExtra("pyarrow", "arrow", f"reading {path.name}") from None
     except Exception as error:  # pandas and pyarrow raise errors of many kinds
         raise MalformedPayload(f"{path.name} cannot be read: {error}") from error
+
+
+def _check_header(header: pd.Series[Any], path: Path) -> None:
+    """Do nothing if no column comes twice, which pandas would rename. Raises MalformedPayload."""
+    twice = header[header.notna() & header.duplicated()]
+    if not twice.empty:
+        raise MalformedPayload(
+            f"{path.name} names a column twice: {', '.join(map(str, twice.unique()))}",
+            hint="rename or leave out one of them",
+        )
 
 
 def _column(name: str, values: pd.Series[Any], is_date: bool, path: Path) -> TrainingColumn:
@@ -90,7 +109,9 @@ def _column(name: str, values: pd.Series[Any], is_date: bool, path: Path) -> Tra
         numbers = values.astype(object).where(values.notna(), np.nan)
         return TrainingColumn(name, Datatype.BOOL, numbers.to_numpy(dtype=np.float64))
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
-        return TrainingColumn(name, Datatype.FP64, values.to_numpy(np.float64, na_value=np.nan))
+        is_whole = types.is_integer_dtype(values) and not bool(values.isna().any())
+        floats = values.to_numpy(np.float64, na_value=np.nan)
+        return TrainingColumn(name, Datatype.FP64, floats, is_whole)
     gone = values.isna().to_numpy()
     cells = [None if g else str(v) for v, g in zip(values, gone, strict=True)]
     texts = np.empty(len(cells), dtype=object)

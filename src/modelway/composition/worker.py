@@ -5,18 +5,24 @@ everything else gets 503 until all of them are. One of several accepts when it i
 
 What is imported here is what a serving process holds: the runtimes of its bundles and nothing that
 trains, converts or tabulates.
+
+It ends in a bounded time: requests that are open for longer than the drain are answered with 503,
+and a model that runs or loads all the same ends with the process, since no thread can be stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application."""
+
+_LAST_WORDS_S = 0.5
+"""How long requests that the drain cut off get to be told so."""
 
 _ALIVE = b'{"live":true}'
 _NOT_READY = msgspec.json.encode(
@@ -57,7 +66,8 @@ class PlannedEndpoint(msgspec.Struct, frozen=True):
 class ServePlan(msgspec.Struct, frozen=True):
     """All that a worker needs to know, the same for every worker of a service.
 
-    ``default`` is the endpoint behind ``/predict``.
+    ``default`` is the endpoint behind ``/predict``. Without ``allow_pickle`` a bundle that answers
+    with a pickle is not opened.
     """
 
     endpoints: tuple[PlannedEndpoint, ...]
@@ -66,6 +76,7 @@ class ServePlan(msgspec.Struct, frozen=True):
     rest: RestSettings
     inference: InferenceSettings
     telemetry: TelemetrySettings
+    allow_pickle: bool
 
 
 def answer(
@@ -118,11 +129,17 @@ def _data_plane(plan: ServePlan) -> DataPlane:
     from modelway.inference.implicit import ImplicitRouter
     from modelway.inference.loading import load_model
 
+    opened = partial(open_runtime, allow_pickle=plan.allow_pickle)
     models = [
-        load_model(one.name, Path(one.folder), open_runtime, strict=plan.inference.strict)
+        load_model(one.name, Path(one.folder), opened, strict=plan.inference.strict)
         for one in plan.endpoints
     ]
     return DataPlane(ImplicitRouter(models, plan.default), settings=plan.inference)
+
+
+def _loaded(plan: ServePlan) -> tuple[DataPlane, Application]:
+    plane = _data_plane(plan)
+    return plane, application(plan, plane)
 
 
 def application(plan: ServePlan, plane: DataPlane) -> Application:
@@ -147,9 +164,13 @@ async def _answer_alone(
     gate = _Gate(plan.rest.prefix)
     server = _server(gate, plan)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    loading = asyncio.create_task(asyncio.to_thread(_loaded, plan))
     try:
-        plane = await asyncio.to_thread(_data_plane, plan)
-        gate.inner = await asyncio.to_thread(application, plan, plane)
+        await asyncio.wait((serving, loading), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+            _exit()
+        plane, gate.inner = loading.result()
         give_back()
         when_ready()
     except BaseException:
@@ -157,7 +178,7 @@ async def _answer_alone(
         await serving
         raise
     await serving
-    plane.close()
+    await _end(server, plane)
 
 
 async def _answer_among_others(
@@ -170,18 +191,39 @@ async def _answer_among_others(
     _end_with(orders, server)
     asyncio.get_running_loop().call_soon(when_ready)
     await server.serve(sockets=[listener])
-    plane.close()
+    await _end(server, plane)
+
+
+async def _end(server: uvicorn.Server, plane: DataPlane) -> None:
+    """Have the last requests answered, whose tasks the server has cancelled, and close."""
+    left = list(server.server_state.tasks)
+    for task in left:  # after a second Ctrl-C it has not
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_LAST_WORDS_S)
+    if not plane.close():
+        _exit()
+
+
+def _exit() -> NoReturn:
+    """End the process whatever its threads do; Python itself would wait for them."""
+    logging.getLogger(__name__).warning("ended while a model was busy")
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _server(app: Application, plan: ServePlan) -> uvicorn.Server:
     """The server, with signals left to it: it puts back what it found when it ends."""
     import uvicorn
 
+    from modelway.rest.protocol import Connection
+
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _ignore)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         access_log=False,

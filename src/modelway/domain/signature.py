@@ -111,8 +111,8 @@ class Signature:
     ``label_names`` maps the text of a label to a name shown beside it.
 
     Raises:
-        InvalidSignature: both or neither of columns and tensors, a name twice, or an alias that
-            is another column's name or alias.
+        InvalidSignature: both or neither of columns and tensors, a name twice, an alias that is
+            another column's name or alias, or a minimum above the maximum.
     """
 
     columns: tuple[Column, ...] = ()
@@ -133,6 +133,16 @@ class Signature:
                         hint="rename one of them, or give it another alias in signature.toml",
                     )
                 owners[key] = column.name
+            if (
+                column.minimum is not None
+                and column.maximum is not None
+                and column.minimum > column.maximum
+            ):
+                raise InvalidSignature(
+                    f"column {column.name!r}: its minimum, {column.minimum:g}, is above its "
+                    f"maximum, {column.maximum:g}",
+                    hint="give both in signature.toml",
+                )
         names = [t.name for t in self.tensors]
         if len(set(names)) != len(names):
             raise InvalidSignature(f"two tensors have the same name: {', '.join(sorted(names))}")

@@ -14,6 +14,7 @@ from typing import TypeVar
 from modelway.domain.errors import ModelwayError
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
+from modelway.domain.tables import Table
 from modelway.inference.execution import Execution
 from modelway.inference.loading import LoadedModel
 from modelway.inference.ports import Admission, Observer, Router
@@ -61,7 +62,7 @@ class DataPlane:
             model = self.router.choose(request)
             outputs = await self._execution.run(model, request.table)
         except ModelwayError as error:
-            self.failed(request, error, time.perf_counter() - started)
+            self._failed(request, error, time.perf_counter() - started)
             raise
         response = InferenceResponse(
             endpoint=request.endpoint,
@@ -78,8 +79,20 @@ class DataPlane:
                 _tell(lambda told=observer: told.answered(request, response, seconds))  # type: ignore[misc] # bound at once
         return response
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
-        """Tell the observers of a request that could not be answered."""
+    def refused(self, endpoint: str, headers: Mapping[str, str], error: ModelwayError) -> None:
+        """Tell the observers of a request that a door could not read.
+
+        They are given a table without rows, and no time: no model was asked.
+
+        Raises:
+            EndpointNotFound: there is no such endpoint.
+        """
+        if self._observers:
+            validator = self.live(endpoint).validator
+            table = Table(validator.signature, 0, arrays=[r.missing(0) for r in validator.readers])
+            self._failed(InferenceRequest(endpoint, table, headers=headers), error, 0.0)
+
+    def _failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
         for observer in self._observers:
             _tell(lambda told=observer: told.failed(request, error, seconds))  # type: ignore[misc] # bound at once
 
@@ -91,11 +104,17 @@ class DataPlane:
         """The model whose signature an endpoint's callers follow. Raises EndpointNotFound."""
         return self.router.live(endpoint)
 
-    def close(self) -> None:
-        """Finish what is running, then close the models; calling it twice does no harm."""
-        self._execution.close()
-        for endpoint in self.router.endpoints():
-            self.router.live(endpoint).runtime.close()
+    def close(self) -> bool:
+        """Take nothing more and close the models; gives whether none of them runs any more.
+
+        One that still runs, in a thread that nobody can stop, is not waited for, and none is
+        closed under it. Calling it twice does no harm.
+        """
+        ended = self._execution.close()
+        if ended:
+            for endpoint in self.router.endpoints():
+                self.router.live(endpoint).runtime.close()
+        return ended
 
 
 def _tell(told: Callable[[], None]) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,17 +22,15 @@ from modelway.settings import InferenceSettings
 
 Result = TypeVar("Result")
 
-ONNX = "onnx"
-"""The one runtime whose models may be called by several threads at a time."""
-
 
 class Execution:
-    """Runs models; ``close`` waits for what is running and ends the threads."""
+    """Runs models; ``close`` ends the threads."""
 
     def __init__(self, settings: InferenceSettings) -> None:
         self._inline_rows = settings.inline_rows
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="infer")
         self._own: dict[int, tuple[LoadedModel, ThreadPoolExecutor]] = {}
+        self._open: set[Future[Any]] = set()
 
     async def run(self, model: LoadedModel, table: Table) -> Outputs:
         """The model's outputs for a table; for a table without rows the model is not asked.
@@ -41,24 +39,32 @@ class Execution:
             PredictFailed: the model raised.
             OutputInvalid: it gave something that does not fit the table or its classes.
         """
-        manifest = model.manifest
         if table.n_rows == 0:
-            return no_rows(manifest)
-        if manifest.is_compiled and table.n_rows <= self._inline_rows:
+            return no_rows(model.manifest)
+        if model.is_quick and table.n_rows <= self._inline_rows:
             return predict(model, table)
-        pool = self._pool if manifest.runtime == ONNX else self._thread_of(model)
-        return await asyncio.get_running_loop().run_in_executor(pool, predict, model, table)
+        pool = self._pool if model.is_shared else self._thread_of(model)
+        return await self._on(pool, lambda: predict(model, table))
 
     async def aside(self, work: Callable[[], Result]) -> Result:
         """Run ``work`` on a thread of the pool: reading or writing what is large."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self._on(self._pool, work)
 
-    def close(self) -> None:
-        """Wait for what is running and end the threads; calling it twice does no harm."""
-        self._pool.shutdown()
-        for _, thread in self._own.values():
-            thread.shutdown()
-        self._own.clear()
+    def close(self) -> bool:
+        """Take nothing more, drop what waits; gives whether nothing runs any more.
+
+        What runs in a thread cannot be stopped and is not waited for. Calling it twice does no
+        harm.
+        """
+        for pool in (self._pool, *(thread for _, thread in self._own.values())):
+            pool.shutdown(wait=False, cancel_futures=True)
+        return not self._open
+
+    async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+        future = pool.submit(work)
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        return await asyncio.wrap_future(future)
 
     def _thread_of(self, model: LoadedModel) -> ThreadPoolExecutor:
         # Keyed by identity; keeping the model beside its thread keeps the identity its own.

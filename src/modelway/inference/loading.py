@@ -15,6 +15,9 @@ from modelway.inference.decoding import JsonDecoder
 from modelway.inference.samples import sample_table
 from modelway.inference.validation import Validator
 
+_SHARED_RUNTIMES = frozenset(("onnx",))
+"""The runtimes whose ``predict`` may be called by several threads at a time."""
+
 OpenRuntime = Callable[[Path, Signature, Manifest], Runtime]
 """Opens the model of a bundle's folder; ``composition`` knows the frameworks."""
 
@@ -24,7 +27,9 @@ class LoadedModel:
     """A bundle that answers under a name.
 
     ``version`` is the registry's number, or the digest for what was never registered.
-    ``load_s`` is how long opening and warming up took.
+    ``load_s`` is how long opening and warming up took. ``is_quick`` models answer a few rows in
+    less time than a thread takes to wake; ``is_shared`` ones may be called by several threads at
+    a time.
     """
 
     name: str
@@ -34,6 +39,8 @@ class LoadedModel:
     validator: Validator
     decoder: JsonDecoder
     load_s: float
+    is_quick: bool
+    is_shared: bool
 
     @property
     def signature(self) -> Signature:
@@ -67,4 +74,6 @@ def load_model(name: str, folder: Path, open_runtime: OpenRuntime, *, strict: bo
         validator=validator,
         decoder=JsonDecoder(bundle.signature, validator),
         load_s=time.perf_counter() - started,
+        is_quick=bundle.manifest.is_compiled,
+        is_shared=bundle.manifest.runtime in _SHARED_RUNTIMES,
     )

@@ -6,7 +6,7 @@ Rows of JSON, columns with data, cells of text, arrays and tensors all end in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,16 +73,17 @@ class Validator:
 
         def pointer(row: int, column: int) -> str:
             name, alias = self._names[column], self.signature.columns[column].alias
-            key = alias if name not in objects[row] and alias in objects[row] else name
-            return f"/{numbers[row]}/{escaped(key)}"
+            sent: Any = rows[row]
+            return f"/{row}/{escaped(alias if name not in sent and alias in sent else name)}"
 
-        findings = Findings(self._names, pointer)
+        findings = Findings(self._names, pointer, several=True)
         if len(objects) != len(rows):
             for k, row in enumerate(rows):
                 if not isinstance(row, dict):
                     expected = "an object with a value for each column"
                     problem = Problem(f"/{k}", f"row {k}", "wrong-type", shown(row), expected)
                     findings.problem(k, problem)
+            findings.only(numbers)
         return self._rows(objects, findings, lambda k, key: f"/{numbers[k]}/{escaped(key)}")
 
     def frame(self, names: Sequence[object], rows: Sequence[object]) -> Checked:
@@ -92,34 +93,31 @@ class Validator:
             SignatureMismatch: something does not fit; the pointers are ``/data/row/position``.
         """
         order = self._order(names)
-        findings = Findings(self._names, lambda row, column: _at("/data", order, row, column))
+        findings = Findings(
+            self._names, lambda row, column: _at("/data", order, row, column), several=True
+        )
         self._check_names(names, order, findings, "/columns")
-        for k, row in enumerate(rows):
-            if not isinstance(row, (list, tuple)) or len(row) != len(names):
-                came = f"{len(row)} values" if isinstance(row, (list, tuple)) else shown(row)
-                expected = f"{len(names)} values, one a column"
-                findings.problem(k, Problem(f"/data/{k}", f"row {k}", "row-length", came, expected))
-        findings.check()
-        return self._by_column(_transposed(rows, len(names)), order, len(rows), findings, _VALUES)
+        whole = _whole(rows, len(names), "/data", ("values", "one a column"), findings)
+        return self._by_column(_transposed(whole, len(names)), order, len(whole), findings, _VALUES)
 
-    def text_row(self, cells: Mapping[str, str]) -> Checked:
+    def text_row(self, cells: Collection[tuple[str, str]]) -> Checked:
         """Text by column name or alias, as in a query or a path; a table of one row.
 
         Raises:
             SignatureMismatch: something does not fit; the pointers are ``/column``.
         """
-        names = list(cells)
+        names = [name for name, _ in cells]
         order = self._order(names)
         findings = Findings(
             self._names,
             lambda _, column: "/" + escaped(_sent_name(names, order, column, self._names)),
         )
         self._check_names(names, order, findings, "")
-        columns = [[cell] for cell in cells.values()]
+        columns = [[cell] for _, cell in cells]
         return self._by_column(columns, order, 1, findings, _TEXTS)
 
     def texts(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Checked:
-        """A header and rows of text, as in CSV; every row as long as the header.
+        """A header and rows of text, as in CSV.
 
         Raises:
             SignatureMismatch: something does not fit; the pointers are ``/row/column``.
@@ -128,9 +126,11 @@ class Validator:
         findings = Findings(
             self._names,
             lambda row, column: f"/{row}/" + escaped(_sent_name(names, order, column, self._names)),
+            several=True,
         )
         self._check_names(names, order, findings, "")
-        return self._by_column(_transposed(rows, len(names)), order, len(rows), findings, _TEXTS)
+        whole = _whole(rows, len(names), "", ("cells", "as in the header"), findings)
+        return self._by_column(_transposed(whole, len(names)), order, len(whole), findings, _TEXTS)
 
     def arrays(self, arrays: Mapping[str, Array | Sequence[object]], n_rows: int) -> Checked:
         """One array (or list of Python values) a column, by name or alias, each of ``n_rows``.
@@ -143,6 +143,7 @@ class Validator:
         findings = Findings(
             self._names,
             lambda row, column: f"/{row}/" + escaped(_sent_name(names, order, column, self._names)),
+            several=True,
         )
         self._check_names(names, order, findings, "")
         return self._by_column(list(arrays.values()), order, n_rows, findings, _arrays)
@@ -276,7 +277,7 @@ class Validator:
             else:
                 array = reader.missing(n_rows)
                 if not reader.column.optional:
-                    findings.fault(0, reader.position, "missing", None, reader.expected_cell)
+                    findings.absent(reader.position, reader.expected_cell)
             arrays.append(array)
         findings.check()
         return Checked(self.table(arrays, n_rows), findings.warnings)
@@ -296,6 +297,29 @@ def _transposed(rows: Sequence[Any], n_columns: int) -> Sequence[Any]:
     """One sequence a column; empty ones where there are no rows."""
     columns: Iterable[Any] = zip(*rows, strict=True) if rows else ([] for _ in range(n_columns))
     return list(columns)
+
+
+def _whole(
+    rows: Sequence[object], n_cells: int, root: str, words: tuple[str, str], findings: Findings
+) -> Sequence[Any]:
+    """The rows of ``n_cells``; the others are found wrong and left out.
+
+    ``words`` are what a cell is called there, and why there are so many.
+    """
+    numbers = [
+        k for k, row in enumerate(rows) if isinstance(row, (list, tuple)) and len(row) == n_cells
+    ]
+    if len(numbers) == len(rows):
+        return rows
+    kept = set(numbers)
+    unit, why = words
+    expected = f"{n_cells} {unit}, {why}"
+    for k, row in enumerate(rows):
+        if k not in kept:
+            came = f"{len(row)} {unit}" if isinstance(row, (list, tuple)) else shown(row)
+            findings.problem(k, Problem(f"{root}/{k}", f"row {k}", "row-length", came, expected))
+    findings.only(numbers)
+    return [rows[k] for k in numbers]
 
 
 def _sent_name(

@@ -8,17 +8,18 @@ Source: ASGI specification 3.0, HTTP connection scope.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from modelway.domain.errors import (
-    BadValue,
     InvalidInput,
     MalformedPayload,
     MethodNotAllowed,
     PayloadTooLarge,
+    Unavailable,
 )
 from modelway.domain.identifiers import new_prediction_id
 from modelway.inference.dataplane import DataPlane
@@ -27,7 +28,7 @@ from modelway.inference.loading import LoadedModel
 from modelway.rest.codecs import Formats
 from modelway.rest.encoding import PREDICTION, AnswerEncoder
 from modelway.rest.health import health_routes
-from modelway.rest.http import Answer, Request, Response, constant
+from modelway.rest.http import Answer, Header, Request, Response, constant
 from modelway.rest.models import model_routes
 from modelway.rest.openapi import openapi_document
 from modelway.rest.predict import Prediction
@@ -38,7 +39,6 @@ from modelway.settings import RestSettings
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application."""
 
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _PAGE_HEADERS = (
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -65,10 +65,8 @@ def create_app(
     this machine, and a request that names another host is refused: a web page may have sent it.
 
     Raises:
-        BadValue: the prefix, a template or a word cannot be used.
+        BadValue: a template or a word cannot be used.
     """
-    if not _PREFIX.fullmatch(settings.prefix):
-        raise BadValue(f"rest.prefix: expected a path such as /models-a, got {settings.prefix!r}")
     names = plane.router.endpoints()
     models = {name: plane.live(name) for name in names}
     table = RouteTable(settings.prefix, names)
@@ -136,6 +134,15 @@ def _moved(path: str) -> Answer:
     return answer
 
 
+def _check_host(headers: Sequence[Header]) -> None:
+    """Refuse two hosts: who stands in front may have looked at the other one.
+
+    Source: RFC 9112, section 3.2.
+    """
+    if sum(name == b"host" for name, _ in headers) > 1:
+        raise MalformedPayload("the request names its host twice")
+
+
 class _App:
     """The ASGI callable."""
 
@@ -149,16 +156,22 @@ class _App:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"a scope of {scope['type']} is not answered here")
+        sent = scope["headers"]
         request = Request(
             new_prediction_id(),
             scope["method"],
             scope["path"],
             raw_path=scope.get("raw_path") or b"",
             query=scope["query_string"],
-            headers=dict(scope["headers"]),
+            headers=dict(sent),
         )
         try:
+            if len(request.headers) != len(sent):
+                _check_host(sent)
             response = await self._answer(request, receive)
+        except asyncio.CancelledError:
+            # Only a server that ends cancels; the task does end here, with an answer.
+            response = problem_of(Unavailable("the service ended before the answer"), request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a document
             response = problem_of(error, request)
         if response is None:

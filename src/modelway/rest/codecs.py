@@ -16,6 +16,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,12 +25,9 @@ from modelway.domain.errors import (
     MalformedPayload,
     NotAcceptable,
     PayloadTooLarge,
-    Problem,
-    SignatureMismatch,
     UnsupportedMedia,
 )
 from modelway.inference.decoding import Limits
-from modelway.inference.findings import LISTED_PROBLEMS
 from modelway.inference.validation import Checked, Validator
 from modelway.settings import RestSettings
 
@@ -79,6 +77,8 @@ class Formats:
             formats += arrow.arrow_formats(limits, settings.max_body_bytes)
         self._by_type = {one.media_type: one for one in formats}
         self._offered: list[TableFormat | None] = [None, *formats]
+        # Callers send few different headers, and the same ones again and again.
+        self._known = lru_cache(_MOST_HEADERS)(self._chosen)
 
     def of_body(self, content_type: bytes | None) -> TableFormat | None:
         """The format that a Content-Type names.
@@ -115,6 +115,9 @@ class Formats:
         """
         if accept is None or accept == b"*/*":
             return came
+        return (self._known if len(accept) <= _KNOWN_BYTES else self._chosen)(accept, came)
+
+    def _chosen(self, accept: bytes, came: TableFormat | None) -> TableFormat | None:
         text = accept.decode("latin-1").lower()
         ranges = [_quality(one) for one in text.split(",")[:_MOST_RANGES]]
         candidates = [came, *(one for one in self._offered if one is not came)]
@@ -158,19 +161,6 @@ def read_csv(body: bytes, validator: Validator, limits: Limits) -> Checked:
     if not rows:
         raise MalformedPayload("the body is empty", hint="its first line must name the columns")
     header = rows.pop(0)
-    problems = [
-        Problem(
-            f"/{k}",
-            f"row {k}",
-            "row-length",
-            f"{len(row)} cells",
-            f"{len(header)} cells, as in the header",
-        )
-        for k, row in enumerate(rows)
-        if len(row) != len(header)
-    ]
-    if problems:
-        raise SignatureMismatch(problems[:LISTED_PROBLEMS], total=len(problems))
     return validator.texts(header, rows)
 
 
@@ -202,6 +192,8 @@ def plain_cell(value: Any) -> Any:
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)')
 _EXTRA = "pip install 'modelway[arrow]'"
 _MOST_RANGES = 50
+_MOST_HEADERS = 256
+_KNOWN_BYTES = 1000
 _Q = re.compile(r";\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)")
 _PLAIN_TYPES = frozenset((str, int, float, type(None)))
 

@@ -93,7 +93,8 @@ class AnswerEncoder:
     def columns(self, response: InferenceResponse) -> Mapping[str, Sequence[Any]]:
         """The answers column by column: prediction, label, a probability a label, prediction id.
 
-        Predictions of several values a row are ``prediction_0``, ``prediction_1``, ...
+        Predictions of several values a row are ``prediction_0``, ``prediction_1``, ... Where
+        anything is unusual there are ``warnings`` too: a row's own as JSON, None where it has none.
 
         Raises:
             NotAcceptable: the model's outputs are tensors.
@@ -120,7 +121,12 @@ class AnswerEncoder:
         if probabilities is not None:
             for key, column in zip(keys, probabilities.T, strict=True):
                 found[f"probability_{key}"] = _finite(column)
-        found["prediction_id"] = [f"{response.prediction_id}:{k}" for k in range(response.n_rows)]
+        rows = range(response.n_rows)
+        found["prediction_id"] = [f"{response.prediction_id}:{k}" for k in rows]
+        unusual = self._unusual(response)
+        if unusual:
+            texts = {k: self._encoded(warnings).decode() for k, warnings in unusual.items()}
+            found["warnings"] = [texts.get(k) for k in rows]
         return found
 
     def _rows(self, response: InferenceResponse) -> list[Row]:
@@ -137,10 +143,17 @@ class AnswerEncoder:
         if probabilities is not None:
             for row, values in zip(rows, probabilities.tolist(), strict=True):
                 row["probabilities"] = dict(zip(keys, values, strict=True))
-        for warning in (*response.warnings, *self._not_finite(response)):
-            if rows:  # a header without rows may be unusual too
-                rows[warning.row].setdefault("warnings", []).append(_shown(warning))
+        for k, warnings in self._unusual(response).items():
+            rows[k]["warnings"] = warnings
         return rows
+
+    def _unusual(self, response: InferenceResponse) -> Mapping[int, list[Row]]:
+        """The warnings of each row that has some."""
+        found: dict[int, list[Row]] = {}
+        for warning in (*response.warnings, *self._not_finite(response)):
+            if response.n_rows:  # a header without rows may be unusual too
+                found.setdefault(warning.row, []).append(_shown(warning))
+        return found
 
     def _predictions(self, response: InferenceResponse) -> list[Any]:
         """One JSON value a row."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl
 
-from modelway.domain.errors import MalformedPayload, Problem, SignatureMismatch
+from modelway.domain.errors import MalformedPayload
 
 Header = tuple[bytes, bytes]
 
@@ -64,15 +64,14 @@ class Request:
         self.headers = headers
         self.body = body
 
-    def cells(self) -> dict[str, str]:
-        """The fields of the query by name.
+    def cells(self) -> list[tuple[str, str]]:
+        """The fields of the query, each a name and a value, in the order in which they stand.
 
         Raises:
             MalformedPayload: it is not UTF-8, or has very many fields.
-            SignatureMismatch: a name stands there twice.
         """
         try:
-            pairs = parse_qsl(
+            return parse_qsl(
                 self.query.decode(),
                 keep_blank_values=True,
                 max_num_fields=_MOST_FIELDS,
@@ -80,10 +79,6 @@ class Request:
             )
         except ValueError as error:
             raise MalformedPayload(f"the query cannot be read: {error}") from None
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise SignatureMismatch(_repeated(pairs))
-        return found
 
 
 class Response:
@@ -117,14 +112,3 @@ def constant(body: bytes, content_type: bytes = JSON, *, headers: Sequence[Heade
         return response
 
     return answer
-
-
-def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Problem]:
-    counts: dict[str, int] = {}
-    for name, _ in pairs:
-        counts[name] = counts.get(name, 0) + 1
-    return [
-        Problem(f"/{name[:80]}", name[:80], "duplicate", f"{n} values", "the column once")
-        for name, n in counts.items()
-        if n > 1
-    ][:100]

@@ -248,7 +248,11 @@ class _Endpoint:
 
 def _tables() -> Schema:
     """The formats of answers that have a line or an entry for each row."""
-    return {CSV: {"schema": {"type": "string"}}} | _columnar()
+    said = (
+        "A header, then a line for each row; `warnings` is there where anything is unusual, "
+        "and holds a row's own as JSON."
+    )
+    return {CSV: {"schema": {"type": "string", "description": said}}} | _columnar()
 
 
 def _columnar() -> Schema:

@@ -7,10 +7,10 @@ headers that never change. What is large is read and written off the event loop.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from modelway.domain.errors import InvalidInput, UnsupportedMedia
+from modelway.domain.errors import InvalidInput, ModelwayError, UnsupportedMedia
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.decoding import Decoded, Limits
@@ -52,6 +52,39 @@ class Prediction:
 
     async def from_body(self, request: Request) -> Response:
         """Rows in the body, in any format that is read here."""
+        try:
+            principal, wanted, decoded = await self._from_body(request)
+        except ModelwayError as error:
+            self._plane.refused(self._endpoint, Headers(request.headers), error)
+            raise
+        response = await self._infer(request, decoded, principal)
+        return await self._responded(response, wanted, single=decoded.single)
+
+    async def from_query(self, request: Request) -> Response:
+        """One row in the query."""
+        try:
+            principal = self._admitted(request)
+            wanted = self._formats.wanted(request.headers.get(b"accept"), None)
+            decoded = self._row(request.cells())
+        except ModelwayError as error:
+            self._plane.refused(self._endpoint, Headers(request.headers), error)
+            raise
+        response = await self._infer(request, decoded, principal)
+        return await self._responded(response, wanted, single=True)
+
+    async def from_path(self, request: Request, cells: Mapping[str, str]) -> Response:
+        """One row in the path, answered with the prediction alone; always JSON."""
+        try:
+            principal = self._admitted(request)
+            decoded = self._row(cells.items())
+        except ModelwayError as error:
+            self._plane.refused(self._endpoint, Headers(request.headers), error)
+            raise
+        response = await self._infer(request, decoded, principal)
+        return self._answer(response, self._encoder.alone(response), JSON)
+
+    async def _from_body(self, request: Request) -> tuple[str | None, TableFormat | None, Decoded]:
+        """Who calls, the format that is wanted, and what came."""
         headers = request.headers
         principal = self._admitted(request)
         kind = headers.get(b"content-type")
@@ -67,26 +100,20 @@ class Prediction:
             decoded = await self._plane.aside(lambda: self._decode(body, self._limits))
         else:
             decoded = self._decode(body, self._limits)
-        response = await self._infer(request, decoded, principal)
-        return await self._responded(response, wanted, single=decoded.single)
-
-    async def from_query(self, request: Request) -> Response:
-        """One row in the query."""
-        principal = self._admitted(request)
-        wanted = self._formats.wanted(request.headers.get(b"accept"), None)
-        response = await self._infer(request, self._row(request.cells()), principal)
-        return await self._responded(response, wanted, single=True)
-
-    async def from_path(self, request: Request, cells: Mapping[str, str]) -> Response:
-        """One row in the path, answered with the prediction alone; always JSON."""
-        principal = self._admitted(request)
-        response = await self._infer(request, self._row(cells), principal)
-        return self._answer(response, self._encoder.alone(response), JSON)
+        return principal, wanted, decoded
 
     def _admitted(self, request: Request) -> str | None:
-        return self._plane.admit(self._endpoint, Headers(request.headers))
+        """Who calls; asked before anything is read."""
+        brought = request.headers.get(b"modelway-prediction-id")
+        principal = self._plane.admit(self._endpoint, Headers(request.headers))
+        if brought is not None and not _ID.fullmatch(brought):
+            raise InvalidInput(
+                "modelway-prediction-id is not an id",
+                hint="send 1 to 128 letters, digits, '.', '_', '-'",
+            )
+        return principal
 
-    def _row(self, cells: Mapping[str, str]) -> Decoded:
+    def _row(self, cells: Collection[tuple[str, str]]) -> Decoded:
         if not self._tabular:
             raise InvalidInput(
                 f"{self._endpoint} takes tensors, which a URL cannot hold",
@@ -109,11 +136,6 @@ class Prediction:
         self, request: Request, decoded: Decoded, principal: str | None
     ) -> InferenceResponse:
         brought = request.headers.get(b"modelway-prediction-id")
-        if brought is not None and not _ID.fullmatch(brought):
-            raise InvalidInput(
-                "modelway-prediction-id is not an id",
-                hint="send 1 to 128 letters, digits, '.', '_', '-'",
-            )
         return await self._plane.infer(
             InferenceRequest(
                 endpoint=self._endpoint,

@@ -180,7 +180,9 @@ class RouteTable:
                 name = unquote(segments[1].decode("latin-1")) if segments[1:] else ""
                 if name not in self._endpoints:
                     raise EndpointNotFound(name[:128], self._endpoints)
-        raise RouteNotFound(request.path)
+        unknown = RouteNotFound(request.path)
+        unknown.hint = f"GET {self._prefix}/openapi.json lists all"
+        raise unknown
 
 
 def _templated(prediction: Prediction, cells: Mapping[str, str]) -> Route:

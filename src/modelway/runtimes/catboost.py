@@ -15,10 +15,13 @@ from modelway.bundles.manifest import Manifest, Task
 from modelway.bundles.ports import Description, Runtime
 from modelway.domain.errors import LoadFailed
 from modelway.domain.inference import Outputs
-from modelway.domain.names import alias_of
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Array, Table
+from modelway.runtimes.categories import whole_or_text
 from modelway.runtimes.frames import class_indices, frame_of
+
+_SEVERAL_LABELS = ("MultiLogloss", "MultiCrossEntropy")
+"""Losses of classifiers that answer each of several labels with 0 or 1: no one list of classes."""
 
 
 class CatboostFramework:
@@ -44,7 +47,7 @@ class CatboostFramework:
         columns = tuple(
             Column(
                 name,
-                alias_of(name, i),
+                name,
                 Datatype.CATEGORICAL if i in categories else Datatype.FP64,
                 nullable=i not in categories,
             )
@@ -52,7 +55,7 @@ class CatboostFramework:
         )
         classes = _classes_of(found)
         return Description(
-            task=Task.REGRESSION if classes is None else Task.CLASSIFICATION,
+            task=_task_of(found, classes),
             layout="columns" if categories else "matrix",
             classes=classes,
             probabilities=classes is not None,
@@ -71,10 +74,16 @@ class CatboostRuntime:
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self._model = model
         self._classes = manifest.classes
+        self._kinds = dict.fromkeys(model.get_cat_feature_indices(), whole_or_text)
 
     def predict(self, table: Table) -> Outputs:
-        """What the model's ``predict`` and ``predict_proba`` give for the table's rows."""
-        rows = table.matrix if table.signature.is_numeric else frame_of(table)
+        """What the model's ``predict`` and ``predict_proba`` give for the table's rows.
+
+        Raises:
+            InputRefused: a category is missing or no whole number.
+        """
+        is_framed = self._kinds or not table.signature.is_numeric
+        rows = frame_of(table, kinds=self._kinds) if is_framed else table.matrix
         found = np.asarray(self._model.predict(rows, thread_count=1))
         if self._classes is None:
             return {"prediction": found}
@@ -90,6 +99,18 @@ class CatboostRuntime:
 
 def _classes_of(model: Any) -> tuple[Any, ...] | None:
     classes = getattr(model, "classes_", None)
-    if classes is None or not len(classes):
+    if classes is None or not len(classes) or _has_several_labels(model):
         return None
     return tuple(np.asarray(classes).tolist())
+
+
+def _task_of(model: Any, classes: tuple[Any, ...] | None) -> Task:
+    if classes is not None:
+        return Task.CLASSIFICATION
+    return Task.FUNCTION if _has_several_labels(model) else Task.REGRESSION
+
+
+def _has_several_labels(model: Any) -> bool:
+    """Whether the model answers several labels at once, each with yes or no."""
+    loss = str(model.get_all_params().get("loss_function", ""))
+    return loss.partition(":")[0] in _SEVERAL_LABELS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,28 @@ import pandas as pd
 from modelway.domain.signature import Column, Datatype
 from modelway.domain.tables import Array, Table, filled, typed_array
 
+Kind = Callable[[Array], Any]
+"""How a table's array of one column becomes what a model was fitted on."""
 
-def frame_of(table: Table, missing_text: object = np.nan) -> pd.DataFrame:
+
+def frame_of(
+    table: Table, missing_text: object = np.nan, kinds: Mapping[int, Kind] = MappingProxyType({})
+) -> pd.DataFrame:
     """The rows under the columns' own names; a missing text is ``missing_text``.
 
     Numbers stay float64, as they were in the training data that held missing ones too; text is of
-    dtype object, dates are datetime64 without a zone.
+    dtype object, dates are datetime64 without a zone. ``kinds`` are other ways, by position.
+
+    Raises:
+        InputRefused: a kind refuses a value.
     """
     columns = zip(table.signature.columns, table.arrays, strict=True)
     return pd.DataFrame(
-        {c.name: _series(c, array, missing_text) for c, array in columns}, copy=False
+        {
+            c.name: kinds[i](array) if i in kinds else _series(c, array, missing_text)
+            for i, (c, array) in enumerate(columns)
+        },
+        copy=False,
     )
 
 

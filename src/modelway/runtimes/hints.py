@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from modelway.domain.errors import InvalidSignature
-from modelway.domain.names import alias_of
 from modelway.domain.signature import Column, Datatype
 
 _DATATYPES = {
@@ -55,8 +54,7 @@ def columns_of(function: Callable[..., Any]) -> tuple[Column, ...]:
     if any(parameter.name not in hints for parameter in parameters):
         return ()
     return tuple(
-        _column(parameter, hints[parameter.name], i, function.__name__)
-        for i, parameter in enumerate(parameters)
+        _column(parameter, hints[parameter.name], function.__name__) for parameter in parameters
     )
 
 
@@ -67,19 +65,19 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         raise InvalidSignature(f"a type hint of {function.__name__}: {error}") from error
 
 
-def _column(parameter: inspect.Parameter, hint: Any, position: int, function: str) -> Column:
+def _column(parameter: inspect.Parameter, hint: Any, function: str) -> Column:
     nullable = optional = parameter.default is not inspect.Parameter.empty
     if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
         nullable = True
         rest = [one for one in get_args(hint) if one is not type(None)]
         hint = rest[0] if len(rest) == 1 else hint
-    name, alias = parameter.name, alias_of(parameter.name, position)
+    name = parameter.name
     if get_origin(hint) is Literal:
         values = get_args(hint)
         if len({type(v) for v in values}) == 1 and type(values[0]) in (str, int):
             return Column(
                 name,
-                alias,
+                name,
                 Datatype.CATEGORICAL,
                 nullable,
                 categories=values,
@@ -93,4 +91,4 @@ def _column(parameter: inspect.Parameter, hint: Any, position: int, function: st
             f"parameter {name!r} of {function} is annotated {hint}, which a request cannot hold",
             hint=f"use {known}, Literal[...] of texts or whole numbers, or one of them | None",
         )
-    return Column(name, alias, datatype, nullable, optional=optional)
+    return Column(name, name, datatype, nullable, optional=optional)

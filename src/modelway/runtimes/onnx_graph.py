@@ -20,7 +20,6 @@ import onnxruntime
 from modelway.bundles.manifest import Layout, Task
 from modelway.bundles.ports import Description
 from modelway.domain.errors import LoadFailed, MissingExtra
-from modelway.domain.names import alias_of
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
 
 _MOST_COLUMNS = 2000
@@ -108,8 +107,7 @@ def _columns(inputs: Sequence[TensorSpec]) -> tuple[Column, ...]:
         names, kinds = [spec.name for spec in inputs], [spec.datatype for spec in inputs]
     else:
         return ()
-    pairs = enumerate(zip(names, kinds, strict=True))
-    return tuple(Column(name, alias_of(name, i), kind) for i, (name, kind) in pairs)
+    return tuple(Column(name, name, kind) for name, kind in zip(names, kinds, strict=True))
 
 
 def _classes(path: Path) -> tuple[Scalar, ...] | None:

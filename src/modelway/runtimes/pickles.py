@@ -24,6 +24,8 @@ def read_pickle(path: Path) -> object:
 
     try:
         return joblib.load(path)
+    except LoadFailed:
+        raise  # the code that came with it says what is wrong
     except (ImportError, AttributeError) as error:
         raise LoadFailed(
             f"{path.name} needs Python code that is not here: {error}",

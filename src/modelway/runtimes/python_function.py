@@ -18,6 +18,7 @@ import numpy as np
 
 from modelway.bundles.manifest import Manifest, Task
 from modelway.bundles.ports import Description, Runtime
+from modelway.domain.errors import InvalidSource
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Array, Table, typed_array
@@ -29,8 +30,18 @@ class PythonFunctionFramework:
     """Reads a name from a Python file."""
 
     def load(self, path: Path, entry: str | None) -> object:
-        """The function, or ``predict`` of an instance of the class. Raises LoadFailed."""
+        """The function, or ``predict`` of an instance of the class.
+
+        Raises:
+            LoadFailed: it cannot be run, made or loaded.
+            InvalidSource: the name is one of something that cannot be called.
+        """
         found = imported(path, entry or "")
+        if not callable(found):
+            raise InvalidSource(
+                f"{entry} of {path.name} is a {type(found).__name__}, no function or class",
+                hint=f"{path.name}:NAME, where NAME answers or is a class with predict",
+            )
         return predict_of(found, path) if inspect.isclass(found) else found
 
     def describe(self, model: object) -> Description:

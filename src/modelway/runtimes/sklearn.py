@@ -6,6 +6,7 @@ A pickle runs code when it is read; who calls ``load`` has asked first.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from modelway.domain.errors import InputRefused, LoadFailed
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Signature
 from modelway.domain.tables import Table
+from modelway.runtimes.boosters import frame_kinds
 from modelway.runtimes.frames import class_indices, frame_of
 from modelway.runtimes.pickles import read_pickle, read_skops
-from modelway.runtimes.sklearn_describing import described
+from modelway.runtimes.sklearn_describing import described, last_estimator
+from modelway.runtimes.threads import OneThread
+from modelway.runtimes.whole_numbers import asked_apart, whole_places, with_integers
 from modelway.runtimes.xgboost import read_wrapper
 
 _LARGEST_SHARE = ("RandomForestClassifier", "ExtraTreesClassifier")
@@ -40,6 +44,13 @@ class SklearnFramework:
                 f"{path.name} holds a {type(model).__name__}, which has no predict",
                 hint="save the fitted model or the whole pipeline, not a part of it",
             )
+        library = type(model).__module__.partition(".")[0]
+        if type(model).__name__ == "Booster" and library in _BOOSTER_FILES:
+            file = _BOOSTER_FILES[library]
+            raise LoadFailed(
+                f"{path.name} holds a Booster of {library}, which is read from its own file",
+                hint=f'booster.save_model("{file}"), then modelway bundle build {file}',
+            )
         return model
 
     def describe(self, model: object) -> Description:
@@ -51,6 +62,7 @@ class SklearnFramework:
         return SklearnRuntime(model, signature, manifest)
 
 
+_BOOSTER_FILES = {"xgboost": "model.json", "lightgbm": "model.txt"}
 _READERS = {".skops": read_skops, ".json": read_wrapper, ".ubj": read_wrapper}
 
 
@@ -60,9 +72,13 @@ class SklearnRuntime:
     def __init__(self, model: Any, signature: Signature, manifest: Manifest) -> None:
         self._model = model
         self._manifest = manifest
-        self._framed = manifest.layout != "matrix" or not signature.is_numeric
-        self._is_largest = _last_step(model) in _LARGEST_SHARE
+        self._kinds = frame_kinds(model)
+        is_matrix = manifest.layout == "matrix" and signature.is_numeric
+        self._framed = bool(self._kinds) or not is_matrix
+        self._is_largest = _takes_largest(last_estimator(model))
+        self._threads = OneThread()
         self._missing_text = None if manifest.missing_text == "none" else np.nan
+        self._whole = [i for i in whole_places(signature, manifest) if i not in self._kinds]
 
     def predict(self, table: Table) -> Outputs:
         """The outputs for the table's rows.
@@ -70,14 +86,18 @@ class SklearnRuntime:
         Raises:
             InputRefused: the estimator refuses a value, as scikit-learn does with ValueError.
         """
-        rows = frame_of(table, self._missing_text) if self._framed else table.matrix
         try:
             # Numbers too large are refused by the estimator, or answered as it answers them.
             with np.errstate(all="ignore"):
-                return self._answers(rows)
+                return asked_apart(table, self._whole, self._asked)
         except ValueError as error:
             first = (str(error).splitlines() or [""])[0]
             raise InputRefused(f"the model refuses these values: {first[:200]}") from error
+
+    def _asked(self, table: Table, whole: Sequence[int]) -> Outputs:
+        self._threads.limit()
+        rows = frame_of(table, self._missing_text, self._kinds) if self._framed else table.matrix
+        return self._answers(with_integers(rows, whole))
 
     def _answers(self, rows: Any) -> Outputs:
         classes = self._manifest.classes
@@ -98,7 +118,6 @@ class SklearnRuntime:
         self._model = None
 
 
-def _last_step(model: Any) -> str:
-    """The name of scikit-learn's class that gives the label; empty for any other."""
-    last = type(model.steps[-1][1] if hasattr(model, "steps") else model)
-    return last.__name__ if last.__module__.startswith("sklearn.") else ""
+def _takes_largest(estimator: Any) -> bool:
+    kind = type(estimator)
+    return kind.__module__.startswith("sklearn.") and kind.__name__ in _LARGEST_SHARE

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modelway.bundles.manifest import Manifest, Task
+from modelway.bundles.manifest import Layout, Manifest, Task
 from modelway.bundles.ports import Description, Runtime
 from modelway.domain.errors import LoadFailed, MissingExtra
 from modelway.domain.inference import Outputs
-from modelway.domain.names import alias_of
-from modelway.domain.signature import Column, Datatype, Signature
+from modelway.domain.signature import Datatype, Signature
 from modelway.domain.tables import Table
+from modelway.runtimes.categories import coded_matrix, signature_with
+from modelway.runtimes.xgboost_categories import categories_of
 
 _ESTIMATOR = re.compile(rb'_estimator_type\\?": ?\\?"(\w+)')
 
@@ -39,20 +41,25 @@ class XgboostFramework:
         return booster
 
     def describe(self, model: object) -> Description:
-        """The booster's features; every one may be missing."""
+        """The booster's features; every one may be missing.
+
+        Raises:
+            LoadFailed: it has categories whose values are not in it.
+        """
         booster: Any = model
         n_features = booster.num_features()
         names = booster.feature_names or [f"x{i + 1}" for i in range(n_features)]
         kinds = booster.feature_types or ["float"] * n_features
-        datatypes = [Datatype.BOOL if kind == _BOOLEAN else Datatype.FP64 for kind in kinds]
-        columns = tuple(
-            Column(name, alias_of(name, i), datatype, nullable=True)
-            for i, (name, datatype) in enumerate(zip(names, datatypes, strict=True))
+        columns = signature_with(names, categories_of(booster)).columns
+        signature = Signature(
+            tuple(
+                replace(column, datatype=Datatype.BOOL) if kind == _BOOLEAN else column
+                for column, kind in zip(columns, kinds, strict=True)
+            )
         )
         libraries = {name: version(name) for name in ("xgboost", "numpy")}
-        return Description(
-            Task.REGRESSION, "matrix", signature=Signature(columns), libraries=libraries
-        )
+        layout: Layout = "matrix" if signature.is_numeric else "columns"
+        return Description(Task.REGRESSION, layout, signature=signature, libraries=libraries)
 
     def open(self, model: object, signature: Signature, manifest: Manifest) -> Runtime:
         """A runtime over the booster."""
@@ -85,13 +92,18 @@ class XgboostRuntime:
 
     def __init__(self, booster: Any) -> None:
         self._booster = booster
+        self._categories = categories_of(booster)
 
     def predict(self, table: Table) -> Outputs:
-        """What ``Booster.predict`` gives for the table's rows, as float64."""
+        """What ``Booster.predict`` gives for the table's rows, as float64.
+
+        Raises:
+            InputRefused: a category is none of those that the booster was fitted on.
+        """
         import xgboost
 
         rows = xgboost.DMatrix(
-            table.matrix,
+            coded_matrix(table, self._categories),
             feature_names=self._booster.feature_names,
             feature_types=self._booster.feature_types,
             enable_categorical=True,

@@ -12,7 +12,7 @@ from modelway.bundles.training import TrainingColumn, TrainingData
 from modelway.domain.errors import BuildFailed
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Column, Datatype, Signature
-from modelway.domain.tables import Table
+from modelway.domain.tables import Array, Table
 
 SIGNATURE = Signature(
     (
@@ -109,10 +109,59 @@ def test_a_model_that_fails_on_an_ordinary_row_is_not_built() -> None:
     def fails(_size: float, _rooms: float, _area: str | None) -> float:
         raise TypeError("no")
 
-    check_answers(Answering(needs_size), row(), is_made_up=True)
+    check_answers(Answering(needs_size), row(), None, is_made_up=True)
     with pytest.raises(BuildFailed, match="a row of its training data: TypeError: no"):
-        check_answers(Answering(fails), row(), is_made_up=False)
+        check_answers(Answering(fails), row(), None, is_made_up=False)
     with pytest.raises(BuildFailed) as caught:
-        check_answers(Answering(fails), row(), is_made_up=True)
+        check_answers(Answering(fails), row(), None, is_made_up=True)
     assert caught.value.hint is not None
     assert "--data" in caught.value.hint
+
+
+class Giving:
+    """A runtime that gives outputs made from the number of rows."""
+
+    def __init__(self, **outputs: Callable[[int], Array]) -> None:
+        self._outputs = outputs
+
+    def predict(self, table: Table) -> Outputs:
+        return {name: make(table.n_rows) for name, make in self._outputs.items()}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def first_class(n_rows: int) -> Array:
+    return np.zeros(n_rows, dtype=np.int64)
+
+
+def test_answers_that_fit_every_row_and_class_are_accepted() -> None:
+    classes = ("no", "yes")
+    fitting = Giving(class_index=first_class, probabilities=lambda n: np.full((n, 2), 0.5))
+    check_answers(fitting, row(), classes, is_made_up=False)
+    check_answers(Giving(prediction=lambda n: np.zeros((n, 4))), row(), None, is_made_up=False)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({}, "there are none"),
+        ({"class_index": lambda _: first_class(1)}, r"class_index has the shape \(1,\) for 3 rows"),
+        ({"class_index": lambda n: first_class(n) - 1}, "a label that is none of its 2 classes"),
+        ({"class_index": lambda n: first_class(n) + 2}, "a label that is none of its 2 classes"),
+        ({"prediction": lambda _: np.array(0.5)}, r"prediction has the shape \(\) for 1 rows"),
+        (
+            {"class_index": first_class, "probabilities": lambda n: np.ones((n, 3))},
+            r"probabilities have the shape \(1, 3\) for 2 classes",
+        ),
+        (
+            {"class_index": first_class, "probabilities": lambda _: np.ones((2, 1))},
+            r"probabilities has the shape \(2, 1\) for 1 rows",
+        ),
+    ],
+)
+def test_a_model_whose_answers_do_not_fit_is_not_built(
+    outputs: dict[str, Callable[[int], Array]], said: str
+) -> None:
+    with pytest.raises(BuildFailed, match=said):
+        check_answers(Giving(**outputs), row(), ("no", "yes"), is_made_up=False)

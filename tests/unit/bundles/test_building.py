@@ -74,3 +74,14 @@ def test_columns_without_type_hints_come_from_training_data(tmp_path: Path) -> N
     build_bundle(asked, TOOLS)
     y, x = open_bundle(asked.folder).signature.columns
     assert (y.name, y.nullable, x.maximum, x.nullable) == ("y", True, 5.0, False)
+
+
+def test_whole_numbers_beyond_a_float64_are_refused_where_the_model_takes_them(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text(f"id,x\n{2**60},1\n{2**60 + 1},2\n")
+    build_bundle(replace(order("half", tmp_path / "x"), data=data), TOOLS)
+    data.write_text(f"x\n{2**60}\n{2**60 + 1}\n")
+    with pytest.raises(InvalidSignature, match="column 'x'"):
+        build_bundle(replace(order("half", tmp_path / "id"), data=data), TOOLS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelway.bundles.cache import Cache, key_of
+from modelway.domain.errors import BadValue
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "format-1-rule"
 KEY = key_of({"source": "a"})
@@ -77,3 +78,12 @@ def test_what_was_not_kept_is_gone(cache: Cache) -> None:
     with pytest.raises(RuntimeError), cache.fresh() as folder:
         raise RuntimeError
     assert not folder.exists()
+
+
+def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    with (
+        pytest.raises(BadValue, match=r"bundles\.home: .*home cannot be written: Not a directory"),
+        Cache(tmp_path / "home").fresh(),
+    ):
+        pass

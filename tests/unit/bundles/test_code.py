@@ -10,7 +10,7 @@ import pytest
 
 from modelway.bundles import code
 from modelway.bundles.code import code_sha256, copy_code, offer_code
-from modelway.domain.errors import LoadFailed, SourceNotFound
+from modelway.domain.errors import InvalidSource, LoadFailed, SourceNotFound
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +32,41 @@ def files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def test_what_is_hidden_or_compiled_stays_out(tmp_path: Path) -> None:
+PROJECT = (
+    *("train.py", "prices.json", "model.pickle", "rows.csv", "server.key", ".env"),
+    *("scoring/__init__.py", "scoring/data/table.csv", "scoring/__pycache__/a.pyc"),
+    *("lib/deep/tool.py", "lib/deep/tool.toml", "lib/readme.md", "secrets/id", ".git/config"),
+    *("venv/pyvenv.cfg", "venv/lib/a.py", "old/manifest.json", "old/code/a.py"),
+    *("logged/MLmodel", "logged/code/a.py"),
+)
+
+
+def test_of_a_project_its_code_is_taken_and_no_more(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    for name in ("a.py", "data/table.csv", "__pycache__/a.pyc", ".git/config", "data/.DS_Store"):
+    for name in PROJECT:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(name)
-    copy_code(source, tmp_path / "copy")
-    assert files(tmp_path / "copy") == ["a.py", "data/table.csv"]
-    before = code_sha256(source)
-    (source / ".git" / "config").write_text("other")
-    assert code_sha256(source) == before
-    (source / "a.py").write_text("other")
-    assert code_sha256(source) != before
+    given = (source / "model.pickle", source / "rows.csv", source / "train.py", None)
+    copy_code(source, tmp_path / "copy", leave_out=given)
+    assert files(tmp_path / "copy") == [
+        *("lib/deep/tool.py", "lib/deep/tool.toml", "prices.json"),
+        *("scoring/__init__.py", "scoring/data/table.csv", "train.py"),
+    ]
+    before = code_sha256(source, leave_out=given)
+    for name in (".git/config", "model.pickle", "venv/lib/a.py"):
+        (source / name).write_text("other")
+    assert code_sha256(source, leave_out=given) == before
+    (source / "train.py").write_text("other")
+    assert code_sha256(source, leave_out=given) != before
+
+
+def test_a_link_out_of_the_code_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (tmp_path / "secret.py").write_text("")
+    (source / "a.py").symlink_to(tmp_path / "secret.py")
+    with pytest.raises(InvalidSource, match="leads out"):
+        copy_code(source, tmp_path / "copy")
 
 
 def test_a_package_keeps_its_name_and_a_file_is_itself(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from modelway.bundles.inferring import ColumnFacts, SignatureFacts, is_counted, matched, merged
 from modelway.domain.errors import InvalidSignature
-from modelway.domain.signature import Datatype, Signature, TensorSpec, columns_named
+from modelway.domain.signature import Column, Datatype, Signature, TensorSpec, columns_named
 
 
 def facts(*names: str, origin: str = "signature.toml", more: bool = False) -> SignatureFacts:
@@ -45,6 +45,14 @@ def test_the_better_source_wins_field_by_field() -> None:
     a, b = merged([explicit, data], Signature(columns_named(["a", "b"]))).columns
     assert (a.unit, a.minimum, a.maximum, a.nullable) == ("m", 0.0, 2.0, False)
     assert (b.datatype, b.nullable) == (Datatype.FP64, True)
+
+
+def test_an_alias_is_made_of_the_name_unless_a_better_source_has_one() -> None:
+    own = Signature(tuple(Column(name, name, Datatype.FP64) for name in ("a b", "a_b", "c d")))
+    with pytest.raises(InvalidSignature, match="would both be called 'a_b'"):
+        merged([], own)
+    explicit = SignatureFacts("toml", (ColumnFacts("a b", alias="first"),))
+    assert [c.alias for c in merged([explicit], own).columns] == ["first", "a_b", "c_d"]
 
 
 def test_the_model_chooses_and_orders_the_columns_of_its_training_data() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -54,7 +55,9 @@ def classifier(index: Answer, second: Answer) -> Rule:
     return Rule(both)
 
 
-def compared(original: Rule, compiled: Rule, task: Task, **known: Any) -> ParityReport:
+def compared(
+    original: Rule, compiled: Rule, task: Task, signature: Signature = SIGNATURE, **known: Any
+) -> ParityReport:
     rows = np.random.default_rng(0).normal(1.0, 1.0, (50, 2)).round(1)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
@@ -67,9 +70,9 @@ def compared(original: Rule, compiled: Rule, task: Task, **known: Any) -> Parity
     return gate(
         original,
         compiled,
-        signature=SIGNATURE,
+        signature=signature,
         manifest=manifest,
-        reference=Table(SIGNATURE, len(rows), matrix=rows),
+        reference=Table(signature, len(rows), matrix=rows),
         thresholds=[np.array([SPLIT]), np.empty(0)],
     )
 
@@ -182,6 +185,31 @@ def test_an_original_that_refuses_every_row_proves_nothing() -> None:
     report = regression(lambda rows: rows[:, 7], total)
     assert not report.passed
     assert report.reason == "the original refused every row that the gate asked"
+
+
+def test_an_original_that_refuses_training_data_proves_nothing() -> None:
+    def narrow(rows: Matrix) -> Matrix:
+        if 2.5 < rows.max() < 10:
+            raise ValueError("never seen")
+        return total(rows)
+
+    report = regression(narrow, total)
+    assert not report.passed
+    assert report.reason == "the original refused 8 of 50 rows of training data"
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_an_original_that_refuses_every_gap_proves_nothing(every: bool) -> None:
+    gappy = Signature(tuple(replace(column, nullable=True) for column in SIGNATURE.columns))
+
+    def strict(rows: Matrix) -> Matrix:
+        if np.isnan(rows if every else rows[:, 0]).any():
+            raise ValueError("contains NaN")
+        return total(rows)
+
+    report = compared(regressor(strict), regressor(total), Task.REGRESSION, gappy)
+    assert report.passed is not every
+    assert every is ("every row with a missing value" in str(report.reason))
 
 
 def test_a_compiled_model_that_fails_is_not_served() -> None:

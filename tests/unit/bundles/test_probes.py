@@ -132,6 +132,15 @@ def test_text_that_training_did_not_have_is_asked(mixed: Probes) -> None:
     assert {"", " ", "never seen", "ROME", "Rome ", "Rome\x00", "🙂"} <= city
 
 
+def test_texts_from_all_over_the_alphabet_are_varied() -> None:
+    signature = Signature((Column("word", "word", Datatype.STRING),))
+    words = [f"{letter}{i}" for letter in "abcdηθικ" for i in range(6)]
+    given = Table(signature, len(words), arrays=[np.array(words, dtype=object)])
+    asked = of_kind(probe_rows(signature, given, [NONE]), Kind.UNSEEN)
+    upper = {text for text in asked.arrays[0] if text.lower() in words}
+    assert {text[0] for text in upper - set(words)} == set("ABCDΗΘΙΚ")
+
+
 def test_extreme_magnitudes_are_asked_with_both_signs() -> None:
     income = of_kind(probe_rows(MIXED, None, SPLITS), Kind.EXTREME).arrays[2]
     largest = float(np.finfo(np.float32).max)

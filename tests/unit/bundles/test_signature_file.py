@@ -68,6 +68,11 @@ def test_tensors(tmp_path: Path) -> None:
         ('[[columns]]\ndatatype = "FP64"', "name"),
         ('[[tensors]]\nname = "a"\ndatatype = "FP64"\nshape = [1]\ncolour = 1', "colour"),
         ("[[columns", "signature.toml"),
+        ('[[columns]]\nname = "a"\nalias = "a/b c?"', "alias 'a/b c\\?'"),
+        ('[[columns]]\nname = "a"\nalias = ""', "alias ''"),
+        ('[[columns]]\nname = "a"\nmissing_ratio = 7', "missing_ratio 7"),
+        ('[[columns]]\nname = "a"\nminimum = inf', "minimum inf"),
+        ('[[columns]]\nname = "a"\nmaximum = nan', "maximum nan"),
     ],
 )
 def test_what_is_not_known_is_an_error(text: str, said: str, tmp_path: Path) -> None:

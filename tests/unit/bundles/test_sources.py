@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,11 @@ def source_of(path: Path, content: bytes) -> Source:
         ("model.pkl", pickle.dumps([1], protocol=0), "pickle"),
         ("model.joblib", pickle.dumps([1], protocol=4), "joblib"),
         ("model.joblib", gzip.compress(pickle.dumps([1]), mtime=0), "joblib"),
+        ("model.pkl", gzip.compress(pickle.dumps([1], protocol=0), mtime=0), "joblib"),
+        ("model.pkl.gz", gzip.compress(pickle.dumps([1]), mtime=0), "joblib"),
+        ("model.bz2", bz2.compress(pickle.dumps([1])), "joblib"),
+        ("model", lzma.compress(pickle.dumps([1])), "joblib"),
+        ("model.sav", zlib.compress(pickle.dumps([1])), "joblib"),
         ("model.bin", b"\x08\x0a\x12\x08modelway", "onnx"),
         ("model.txt", b'{"learner":{"attributes":{}},"version":[3,2,0]}', "xgboost-json"),
         ("model.bin", b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{", "xgboost-ubj"),
@@ -51,7 +59,9 @@ def test_a_file_is_known_by_its_content(
         ("saved_model.pb", b"\x08\x01\x12\x08whatever"),
         ("model.json", b'{"model": 1}'),
         ("model.json", b'{"learner'),
-        ("model.bin", gzip.compress(pickle.dumps([1]), mtime=0)),
+        ("model.bin", gzip.compress(b"text", mtime=0)),
+        ("model.bin", gzip.compress(pickle.dumps([1]))[:12]),
+        ("model.bin", b"x of something else"),
         ("model.pkl", b""),
         ("model.csv", b"a,b\n1,2\n"),
     ],
@@ -165,6 +175,22 @@ def test_an_unnamed_matrix_of_mlflow_is_columns(tmp_path: Path) -> None:
 def test_an_mlflow_folder_that_nobody_reads(content: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InvalidSource):
         mlflow_folder(tmp_path / "m", content)
+
+
+@pytest.mark.parametrize(
+    "flavor",
+    [
+        {"pickled_model": "/etc/passwd"},
+        {"pickled_model": "../model.pkl"},
+        {"pickled_model": "model.pkl", "code": "/etc"},
+        {"pickled_model": "model.pkl", "code": ["code"]},
+    ],
+)
+def test_an_mlflow_folder_names_nothing_outside_itself(
+    flavor: dict[str, object], tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidSource, match="no path inside the folder"):
+        mlflow_folder(tmp_path / "m", {"flavors": {"sklearn": flavor}})
 
 
 def test_folders_that_are_no_models(tmp_path: Path) -> None:

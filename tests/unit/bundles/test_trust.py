@@ -6,10 +6,17 @@ import pickle
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelway.bundles.manifest import FORMAT_VERSION, Manifest, OriginalModel, Task
-from modelway.bundles.trust import pinned, sklearn_version_in, version_differences
+from modelway.bundles.trust import (
+    check_original_allowed,
+    pinned,
+    sklearn_version_in,
+    version_differences,
+)
+from modelway.domain.errors import LoadFailed, UnsafeFormat
 
 
 def manifest(**libraries: str) -> Manifest:
@@ -53,3 +60,28 @@ def test_a_file_without_a_version_has_none(tmp_path: Path) -> None:
     assert sklearn_version_in(path) is None
     path.write_bytes(pickle.dumps([1.0]))
     assert sklearn_version_in(path) is None
+
+
+def test_a_bundle_that_answers_with_a_pickle_may_be_refused(tmp_path: Path) -> None:
+    check_original_allowed(tmp_path, manifest(), allow_pickle=True)
+    with pytest.raises(UnsafeFormat, match="answers with a pickle"):
+        check_original_allowed(tmp_path, manifest(), allow_pickle=False)
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        OriginalModel("sklearn", "original/model.pickle", "skops"),
+        OriginalModel("sklearn", "original/model.skops", "pickle"),
+        OriginalModel("sklearn", "/tmp/model.pickle", "pickle"),
+        OriginalModel("sklearn", "original/model.pickle", "python"),
+        OriginalModel("onnx", "original/model.onnx", "onnx"),
+        OriginalModel("sklearn", "original/model.pickle", "unheard-of"),
+    ],
+)
+def test_a_manifest_that_calls_a_pickle_something_else_is_refused(
+    original: OriginalModel, tmp_path: Path
+) -> None:
+    forged = msgspec.structs.replace(manifest(), original=original)
+    with pytest.raises(LoadFailed):
+        check_original_allowed(tmp_path, forged, allow_pickle=False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from modelway import __version__
@@ -23,6 +25,26 @@ def test_every_command_of_the_table_exists_and_has_help(
     command = cli.get_command(None, name)  # type: ignore[arg-type] # the group needs no context
     assert command is not None
     assert command.help
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for word, inner in command.commands.items():
+            yield from leaves(inner, f"{name} {word}")
+    else:
+        yield name, command
+
+
+def test_every_command_that_prints_a_value_has_json() -> None:
+    context = click.Context(cli)
+    found = [(name, cli.get_command(context, name)) for name in COMMANDS]
+    every = [one for name, command in found if command for one in leaves(command, name)]
+    without = [
+        name
+        for name, command in every
+        if not any("--json" in option.opts for option in command.params)
+    ]
+    assert without == ["serve", "predict", "demo"]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,3 +124,10 @@ def test_splits_by_categories_stay_native() -> None:
     model = catboost.CatBoostRegressor(**QUIET, cat_features=["kind"]).fit(rows, target)
     with pytest.raises(NotCompilable, match="CatBoost"):
         opened(model, rows, CatboostCompiler(), OF_A_BOOSTER)
+
+
+def test_several_labels_stay_native() -> None:
+    labels = np.stack([DIABETES[:, 0] > 0, DIABETES[:, 2] > 0], axis=1).astype(int)
+    model = catboost.CatBoostClassifier(**QUIET, loss_function="MultiLogloss").fit(DIABETES, labels)
+    with pytest.raises(NotCompilable, match="several labels"):
+        opened(model, DIABETES, CatboostCompiler(), Description(Task.FUNCTION, "matrix"))

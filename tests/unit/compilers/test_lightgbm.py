@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from modelway.compilers.lightgbm import LightgbmCompiler
 from modelway.domain.errors import NotCompilable
 from support.answering import Rows, assert_close, assert_same, hard_rows, opened
-from support.boosting import OF_A_BOOSTER, assert_booster_same
+from support.boosting import OF_A_BOOSTER, assert_booster_same, compiled_on_categories
+from support.categories import NUMBERS, TEXTS, asked, framed
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)
@@ -172,3 +173,20 @@ def test_linear_leaves_stay_native() -> None:
     booster = trained({"linear_tree": True}, DIABETES, PROGRESS)
     with pytest.raises(NotCompilable, match="linear"):
         opened(booster, DIABETES, LightgbmCompiler(), OF_A_BOOSTER)
+
+
+@pytest.mark.parametrize("categories", [TEXTS, NUMBERS], ids=["texts", "numbers"])
+def test_categories_of_a_frame_become_their_codes(categories: tuple[Any, ...]) -> None:
+    model = lightgbm.LGBMRegressor(**QUIET, min_data_per_group=5).fit(*framed(categories))
+    rows = asked(categories, *(("pink", "Red", "red ") if categories is TEXTS else (99, 0, -1)))
+    given = compiled_on_categories(LightgbmCompiler(), model.booster_, categories, rows)
+    np.testing.assert_array_equal(given, model.predict(rows))
+
+
+def test_categories_of_a_frame_that_nobody_describes_stay_native() -> None:
+    rows, target = framed(NUMBERS)
+    model = lightgbm.LGBMRegressor(**QUIET).fit(rows, target)
+    with pytest.raises(NotCompilable, match="codes only the booster itself"):
+        opened(model.booster_, DIABETES[:, :2], LightgbmCompiler(), OF_A_BOOSTER)
+    with pytest.raises(NotCompilable, match="categories of a DataFrame"):
+        opened(model, DIABETES[:, :2])

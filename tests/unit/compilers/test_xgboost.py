@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
@@ -15,7 +16,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from modelway.compilers.xgboost import XgboostCompiler
 from modelway.domain.errors import NotCompilable
 from support.answering import assert_same, hard_rows, opened
-from support.boosting import OF_A_BOOSTER, assert_booster_same
+from support.boosting import OF_A_BOOSTER, assert_booster_same, compiled_on_categories
+from support.categories import NUMBERS, TEXTS, asked, framed
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)
@@ -147,6 +149,34 @@ def test_categories(one_hot: int) -> None:
     given = opened(booster, rows, XgboostCompiler(), OF_A_BOOSTER).of(asked)["prediction"]
     expected = booster.predict(xgboost.DMatrix(asked, **more))
     np.testing.assert_array_equal(given[:, 0], expected)
+
+
+@pytest.mark.parametrize("categories", [TEXTS, NUMBERS], ids=["texts", "numbers"])
+@pytest.mark.parametrize("one_hot", [1, 100])
+@pytest.mark.parametrize("kind", ["gbtree", "dart"])
+def test_categories_of_a_frame_become_their_codes(
+    categories: tuple[Any, ...], one_hot: int, kind: str
+) -> None:
+    rows, target = framed(categories)
+    data = xgboost.DMatrix(rows, target, enable_categorical=True)
+    parameters = {"booster": kind, "max_cat_to_onehot": one_hot, "nthread": 1}
+    booster = xgboost.train(parameters, data, 12)
+    rows = asked(categories)
+    given = compiled_on_categories(XgboostCompiler(), booster, categories, rows)
+    expected = booster.predict(xgboost.DMatrix(rows, enable_categorical=True))
+    np.testing.assert_array_equal(given, expected)
+    unseen = asked(categories, "pink" if categories is TEXTS else 15)
+    with pytest.raises(InvalidArgument, match="out of data bounds"):
+        compiled_on_categories(XgboostCompiler(), booster, categories, unseen)
+
+
+def test_categories_of_a_frame_that_nobody_describes_stay_native() -> None:
+    rows, target = framed(NUMBERS)
+    model = xgboost.XGBRegressor(n_estimators=3, enable_categorical=True).fit(rows, target)
+    with pytest.raises(NotCompilable, match="codes only the booster itself"):
+        opened(model.get_booster(), DIABETES[:, :2], XgboostCompiler(), OF_A_BOOSTER)
+    with pytest.raises(NotCompilable, match="categories of a DataFrame"):
+        opened(model, DIABETES[:, :2])
 
 
 def test_names_of_features_do_not_matter() -> None:

@@ -56,3 +56,9 @@ def test_a_column_knows_how_it_lies_in_memory(
 ) -> None:
     assert (column.is_text, column.is_numeric) == (is_text, is_numeric)
     assert Signature((column,)).is_numeric is is_numeric
+
+
+def test_a_minimum_above_the_maximum_is_refused() -> None:
+    age = Column("age", "age", Datatype.FP64, minimum=9, maximum=1)
+    with pytest.raises(InvalidSignature, match=r"'age': its minimum, 9, is above its maximum, 1"):
+        Signature((age,))

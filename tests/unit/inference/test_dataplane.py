@@ -16,7 +16,9 @@ from modelway.domain.tables import Table
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel
-from modelway.settings import InferenceSettings
+from modelway.rest.app import create_app
+from modelway.settings import InferenceSettings, RestSettings
+from support.asgi import asking, problem
 from support.served import FLOWER, compiled_bundle, flower_graph, function_bundle, loaded
 
 NUMBERS = Signature(columns=(Column("a", "a", Datatype.FP64),))
@@ -106,6 +108,35 @@ def test_observers_are_told_of_answers_and_failures(models: list[LoadedModel]) -
     ]
 
 
+def test_observers_are_told_of_what_a_door_refused(models: list[LoadedModel]) -> None:
+    diary = Diary()
+    told = plane(models, diary)
+    app = create_app(
+        told,
+        RestSettings(),
+        pages={},
+        templates={"/f/{petal width}/{sepal_length}": "flower"},
+        output_names={},
+    )
+    ask = asking(app)
+    problem(ask("/predict", payload={"petal_width": "x"}), 422)
+    problem(ask("/predict", body=b"{", method="POST"), 400)
+    problem(ask("/predict?petal_width=x"), 422)
+    problem(ask("/f/x/1"), 422)
+    problem(
+        ask(
+            "/predict",
+            payload={"petal_width": 1, "sepal_length": 5},
+            headers={"modelway-prediction-id": " "},
+        ),
+        400,
+    )
+    assert [code for _, code in diary.told] == [
+        *("signature-mismatch", "malformed-payload", "signature-mismatch", "signature-mismatch"),
+        "invalid-input",
+    ]
+
+
 def test_a_broken_observer_costs_nobody_the_answer(
     models: list[LoadedModel], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,5 +165,5 @@ def test_the_default_is_the_first_or_the_named(models: list[LoadedModel]) -> Non
 def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
     flower = compiled_bundle(tmp_path / "flower", flower_graph(), FLOWER, classes=(0, 1, 2))
     closing = plane([loaded(flower, "flower")])
-    closing.close()
-    closing.close()
+    assert closing.close()
+    assert closing.close()

@@ -143,8 +143,30 @@ def test_outputs_that_fit(models: dict[str, LoadedModel]) -> None:
     assert set(predict(models["flower"], table(models["flower"], 2))) == set(outputs)
 
 
+def test_closing_does_not_wait_for_what_runs() -> None:
+    execution = Execution(InferenceSettings(threads=1))
+    started, release = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        started.set()
+        return release.wait(20)
+
+    async def closed() -> list[bool]:
+        first = asyncio.create_task(execution.aside(work))
+        waiting = asyncio.create_task(execution.aside(work))
+        await asyncio.to_thread(started.wait, 20)
+        ended = [execution.close()]
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        release.set()
+        assert await first
+        return [*ended, execution.close()]
+
+    assert asyncio.run(closed()) == [False, True]
+
+
 def test_closing_twice_does_no_harm(models: dict[str, LoadedModel]) -> None:
     execution = Execution(InferenceSettings(threads=1))
     run(execution, models["place"], 1)
-    execution.close()
-    execution.close()
+    assert execution.close()
+    assert execution.close()

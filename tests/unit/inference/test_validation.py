@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -52,19 +53,19 @@ def test_cells_of_text() -> None:
 )
 def test_text_that_is_no_number(cell: str) -> None:
     with pytest.raises(SignatureMismatch) as caught:
-        VALIDATOR.text_row({"size": cell})
+        VALIDATOR.text_row([("size", cell)])
     assert problems(caught) <= {("/size", "wrong-type"), ("/size", "wrong-value")}
 
 
 @pytest.mark.parametrize(("cell", "number"), [("1e-3", 0.001), ("+2", 2), (".5", 0.5), ("5.", 5)])
 def test_text_that_is_a_number(cell: str, number: float) -> None:
-    assert VALIDATOR.text_row({"size": cell}).table.arrays[0].tolist() == [number]
+    assert VALIDATOR.text_row([("size", cell)]).table.arrays[0].tolist() == [number]
 
 
 def test_all_faults_of_a_row_of_text_are_found() -> None:
     cells = {"rooms": "2.5", "sold": "soon", "new": "maybe", "other": "1"}
     with pytest.raises(SignatureMismatch) as caught:
-        VALIDATOR.text_row(cells)
+        VALIDATOR.text_row(cells.items())
     assert problems(caught) == {
         ("/size (m)", "missing"),
         ("/rooms", "wrong-value"),
@@ -75,9 +76,9 @@ def test_all_faults_of_a_row_of_text_are_found() -> None:
 
 def test_an_unknown_column_is_a_warning_or_where_strict_a_problem() -> None:
     cells = {"size": "1", "other": "1"}
-    assert [w.code for w in VALIDATOR.text_row(cells).warnings] == ["unknown-column"]
+    assert [w.code for w in VALIDATOR.text_row(cells.items()).warnings] == ["unknown-column"]
     with pytest.raises(SignatureMismatch):
-        Validator(SIGNATURE, strict=True).text_row(cells)
+        Validator(SIGNATURE, strict=True).text_row(cells.items())
 
 
 def test_a_column_by_name_and_by_alias_is_a_duplicate() -> None:
@@ -90,6 +91,43 @@ def test_a_row_is_named_by_its_number() -> None:
     with pytest.raises(SignatureMismatch) as caught:
         VALIDATOR.texts(["size"], [["1"], ["x"], ["2"], [""]])
     assert problems(caught) == {("/1/size", "wrong-type"), ("/3/size", "missing")}
+
+
+def test_a_field_twice_does_not_hide_what_else_is_wrong() -> None:
+    with pytest.raises(SignatureMismatch) as caught:
+        VALIDATOR.text_row([("size", "1"), ("rooms", "x"), ("size", "2")])
+    assert problems(caught) == {("/size", "duplicate"), ("/rooms", "wrong-type")}
+
+
+@pytest.mark.parametrize("root", ["", "/data"])
+def test_a_row_of_another_length_does_not_hide_what_else_is_wrong(root: str) -> None:
+    rows = [["1"], ["x", "1"], ["1", "2", "3"], ["1", "y"]]
+    with pytest.raises(SignatureMismatch) as caught:
+        if root:
+            VALIDATOR.frame(["rooms", "size"], [*rows, {}])
+        else:
+            VALIDATOR.texts(["rooms", "new"], rows)
+    found = problems(caught)
+    assert {(f"{root}/0", "row-length"), (f"{root}/2", "row-length")} <= found
+    if root:
+        assert {("/data/1/0", "wrong-type"), ("/data/3/1", "wrong-type")} <= found
+        assert ("/data/4", "row-length") in found
+    else:
+        assert {("/1/rooms", "wrong-type"), ("/3/new", "wrong-type")} <= found
+        assert ("/0/size (m)", "missing") in found
+    lengths = [p.pointer for p in caught.value.problems if p.code == "row-length"]
+    assert lengths == sorted(lengths)
+
+
+def test_a_message_names_the_row_where_there_may_be_several() -> None:
+    with pytest.raises(SignatureMismatch, match=r"row 2, size \(m\): expected a number"):
+        VALIDATOR.rows([{"size": 1}, 3, {"size": "x"}])
+    with pytest.raises(SignatureMismatch, match=r"row 2, size \(m\): expected a number"):
+        VALIDATOR.texts(["size"], [["1"], ["1", "2"], ["x"]])
+    with pytest.raises(SignatureMismatch, match=r"^size \(m\): expected a number, got 'x'$"):
+        VALIDATOR.row({"size": "x"})
+    with pytest.raises(SignatureMismatch, match=r"^size \(m\): expected a number, nothing came"):
+        VALIDATOR.texts(["rooms"], [["1"]])
 
 
 def test_a_slash_in_a_name_is_escaped_in_the_pointer() -> None:
@@ -154,10 +192,10 @@ def test_null_is_a_value_of_a_nullable_column_and_leaving_it_out_is_not() -> Non
     )
     validator = Validator(Signature(columns), strict=False)
     assert np.isnan(validator.row({"a": None}).table.arrays[0]).all()
-    assert validator.text_row({"a": ""}).table.n_rows == 1
-    refused = (
+    assert validator.text_row([("a", "")]).table.n_rows == 1
+    refused: tuple[Callable[[], object], ...] = (
         lambda: validator.row({"b": "x"}),
-        lambda: validator.text_row({}),
+        lambda: validator.text_row([]),
         lambda: validator.frame(["b"], [["x"]]),
     )
     for ask in refused:

@@ -129,6 +129,19 @@ def test_columns(flower: LoadedModel) -> None:
     }
 
 
+def test_columns_have_warnings_where_there_are_any(pair: LoadedModel) -> None:
+    warnings = [RowWarning(1, "a", "out-of-range", "9", "less")]
+    outputs = {"prediction": np.array([1.0, 2.0, np.nan])}
+    columns = AnswerEncoder(pair).columns(response(outputs, warnings=warnings))
+    assert list(columns)[-1] == "warnings"
+    none, unusual, nan = columns["warnings"]
+    assert none is None
+    assert msgspec.json.decode(unusual)[0]["message"] == "a: expected less, got 9"
+    assert [one["code"] for one in msgspec.json.decode(nan)] == ["not-finite"]
+    empty = response({"prediction": np.empty(0)}, warnings=[RowWarning(0, "x", "c", "r", "e")])
+    assert "warnings" not in AnswerEncoder(pair).columns(empty)
+
+
 def test_the_prediction_alone(flower: LoadedModel) -> None:
     outputs = {"class_index": np.array([2])}
     assert AnswerEncoder(flower, "S").alone(response(outputs, classes=(0, 1, 2))) == b'{"S":2}'

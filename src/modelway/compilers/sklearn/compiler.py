@@ -41,7 +41,7 @@ class SklearnCompiler:
                 cluster = compilation.cluster(model, features).index
                 graph.output("prediction", cluster, "int64", ("n_rows",))
             case _:
-                raise NotCompilable(f"a {description.task} has no ONNX form")
+                raise NotCompilable(_why_not(model))
         return Compiled(graph.serialized(), layout)
 
     def thresholds(
@@ -49,6 +49,18 @@ class SklearnCompiler:
     ) -> Sequence[npt.NDArray[np.float64]]:
         """For each column, the values at which some tree of the model splits."""
         return input_thresholds(model, signature, rows)
+
+
+def _why_not(model: object) -> str:
+    """What a model is that is none of the above."""
+    from sklearn.base import is_classifier, is_outlier_detector
+
+    name = type(model.steps[-1][1] if hasattr(model, "steps") else model).__name__
+    if is_classifier(model):
+        return f"{name} gives several labels a row; only one label has an exact ONNX form"
+    if is_outlier_detector(model):
+        return f"{name} is an outlier detector, of which there is no exact ONNX form"
+    return f"{name} is no classifier, regressor or clusterer that scikit-learn knows"
 
 
 def _classification(

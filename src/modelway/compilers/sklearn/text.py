@@ -1,8 +1,10 @@
 """Text vectorisers: words of a text column, counted and weighted.
 
 Lower case, words, n-grams and counts are operators of ONNX Runtime; weights are float64 arithmetic.
-The operators split and lower letters as Python does, with one letter apart: Python lowers ``İ`` to
-``i`` and a combining dot, which ends a word. The pattern below lets it end one.
+The operators split and lower letters as Python does, with two letters apart. Python lowers ``İ`` to
+``i`` and a combining dot, which ends a word; the pattern below lets it end one. Python lowers ``Σ``
+to ``ς`` at the end of a word and to ``σ`` elsewhere, the operator always to ``σ``; so a vocabulary
+with either letter is not compiled, and in any other no word with a ``Σ`` counts.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from modelway.domain.errors import NotCompilable
 # Python's \w is exactly the letters, the numbers and the underscore.
 _WORD = r"[\p{L}\p{N}_]"
 _WORD_BUT_DOTTED_I = r"(?:[^\P{L}İ]|[\p{N}_])"
+_SIGMAS = "σς"
 _DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
 
 
@@ -47,6 +50,8 @@ def counts(g: Graph, estimator: Any, text: str) -> str:
     shortest, longest = estimator.ngram_range
     if estimator.get_stop_words() and longest > 1:
         raise NotCompilable("stop words together with n-grams")
+    if estimator.lowercase and any(set(_SIGMAS) & set(entry) for entry in estimator.vocabulary_):
+        raise NotCompilable("a vocabulary with a Greek sigma, which has two lower-case forms")
     words = g.op(
         "Tokenizer",
         g.flatten(text),

@@ -53,21 +53,30 @@ function resultView(name, sent, found) {
   const added = new Set(found[0]);
   const offset = rows[0].length - found[0].length;
   const isAdded = (place) => place >= offset && added.has(rows[0][place]);
+  const isWarned = (place) => isAdded(place) && rows[0][place] === "warnings";
   const url = URL.createObjectURL(new Blob([formatCsv(rows)], { type: "text/csv" }));
   const download = element("a", {
     class: "button", href: url, download: `${name.replace(/\.csv$/i, "")}-predictions.csv`,
   }, "Download CSV");
-  const cell = (tag) => (value, place) =>
-    element(tag, { class: isAdded(place) ? "added" : "", scope: tag === "th" ? "col" : null }, value);
+  const heading = (value, place) =>
+    element("th", { class: isAdded(place) ? "added" : "", scope: "col" }, value);
+  const cell = (value, place) => (isWarned(place)
+    ? element("td", { class: "added prose" }, messages(value))
+    : element("td", { class: isAdded(place) ? "added" : "" }, value));
   const table = element("table", {},
     element("caption", {}, count > SHOWN_ROWS
       ? `The first ${SHOWN_ROWS} of ${count} rows` : `${count} ${count === 1 ? "row" : "rows"}`),
-    element("thead", {}, element("tr", {}, rows[0].map(cell("th")))),
+    element("thead", {}, element("tr", {}, rows[0].map(heading))),
     element("tbody", {}, rows.slice(1, SHOWN_ROWS + 1).map((row) =>
-      element("tr", {}, row.map(cell("td"))))));
+      element("tr", {}, row.map(cell)))));
   return element("div", {},
     element("p", { class: "done" }, `${count} rows of ${name} predicted. `, download),
     element("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Predictions" }, table));
+}
+
+/** A row's warnings, which come as JSON, for people. */
+function messages(text) {
+  return text ? JSON.parse(text).map((warning) => warning.message).join("; ") : "";
 }
 
 /** The rows that were sent with the answers beside them; the answers alone if they do not pair. */

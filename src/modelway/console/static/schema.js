@@ -11,7 +11,8 @@ export function schemaView(schema, document_, depth = 0) {
   if (depth > DEEPEST) return element("p", { class: "quiet" }, "…");
   const choices = shown.anyOf ?? shown.oneOf;
   if (choices) {
-    const named = new Set(choices.map((one) => one.$ref));
+    // What stands there itself is not shown a second time as the item of an array.
+    const named = new Set(choices.map((one) => one.$ref).filter(Boolean));
     const parts = (one) => (named.has(one.items?.$ref) ? null : nested(one, document_, depth));
     return element("div", { class: "schema" },
       element("p", { class: "quiet" }, "one of"),
