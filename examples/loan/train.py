@@ -49,7 +49,7 @@ columns = ColumnTransformer(
         ),
     ]
 )
-forest = RandomForestClassifier(n_estimators=60, min_samples_leaf=3, random_state=0)
+forest = RandomForestClassifier(n_estimators=30, min_samples_leaf=3, random_state=0)
 model = make_pipeline(columns, forest)
 model.fit(loans.drop(columns=TARGET), loans[TARGET])
 

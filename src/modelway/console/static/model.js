@@ -38,7 +38,7 @@ function runtimeText(model) {
 function rowForm(model) {
   const fields = model.signature.columns.map(field);
   const row = () => Object.fromEntries(fields
-    .map((one) => [one.column.name, one.read()]).filter(([, value]) => value !== undefined));
+    .map((one) => [one.column.name, one.read() ?? (one.column.nullable ? null : undefined)]).filter(([, value]) => value !== undefined));
   const fill = (values) => fields.forEach((one) => one.write(values?.[one.column.name]));
   const form = frame("One row", [element("div", { class: "fields" }, fields.map((one) => one.element))], {
     sample: () => fill(model.sample),
