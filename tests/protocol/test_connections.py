@@ -56,7 +56,7 @@ def posted(body: bytes, *headers: bytes) -> bytes:
 )
 def test_a_large_head_is_refused(port: int, pieces: Sequence[bytes]) -> None:
     found = refusal(said(port, *pieces, pause_s=0.001), 431)
-    assert found["code"] == "payload-too-large"
+    assert found["code"] == "head-too-large"
     assert "65536" in found["detail"]
 
 
@@ -86,7 +86,7 @@ def test_a_request_that_never_comes_is_not_waited_for(
     monkeypatch.setattr(protocol, "PATIENCE_S", 0.2)
     answer = said(port, begun)
     last = answer[answer.rindex(b"HTTP/1.1 ") :]
-    assert refusal(last, 408)["code"] == "malformed-payload"
+    assert refusal(last, 408)["code"] == "request-incomplete"
 
 
 def test_a_request_that_keeps_coming_is_waited_for(

@@ -6,6 +6,8 @@
     │   ├── InputRefused          values that fit the signature, and the model refuses
     │   ├── MalformedPayload      a body, row or file that cannot be read
     │   ├── PayloadTooLarge
+    │   ├── HeadTooLarge          more header than is taken
+    │   ├── RequestIncomplete     a request of which too little came in time
     │   ├── UnsupportedMedia      a content type that nobody here reads
     │   ├── NotAcceptable         no content type that the caller takes is written here
     │   ├── InvalidName
@@ -118,6 +120,18 @@ class PayloadTooLarge(InvalidInput):
     """More bytes, rows or nesting than the settings allow."""
 
     code = "payload-too-large"
+
+
+class HeadTooLarge(InvalidInput):
+    """A request line and headers of more bytes than are taken."""
+
+    code = "head-too-large"
+
+
+class RequestIncomplete(InvalidInput):
+    """A request of which too little came in the time it is given."""
+
+    code = "request-incomplete"
 
 
 class UnsupportedMedia(InvalidInput):

@@ -29,6 +29,8 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.InputRefused: 422,
     errors.MalformedPayload: 400,
     errors.PayloadTooLarge: 413,
+    errors.HeadTooLarge: 431,
+    errors.RequestIncomplete: 408,
     errors.UnsupportedMedia: 415,
     errors.NotAcceptable: 406,
     errors.InvalidName: 400,
@@ -68,15 +70,11 @@ def status_of(kind: type[errors.ModelwayError]) -> int:
     return next(STATUSES[one] for one in kind.__mro__ if one in STATUSES)
 
 
-def problem_of(error: Exception, request: Request, *, status: int | None = None) -> Response:
-    """The problem document of an error; what is the service's own fault goes to the log.
-
-    ``status`` is for what HTTP itself has a status of its own.
-    """
+def problem_of(error: Exception, request: Request) -> Response:
+    """The problem document of an error; what is the service's own fault goes to the log."""
     if not isinstance(error, errors.ModelwayError):
         return _failed(error, INTERNAL, request)
-    if status is None:
-        status = status_of(type(error))
+    status = status_of(type(error))
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failed(error, error.code, request)
     headers: list[Header] = []

@@ -13,7 +13,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from modelway.domain.errors import MalformedPayload, ModelwayError, PayloadTooLarge
+from modelway.domain.errors import (
+    HeadTooLarge,
+    MalformedPayload,
+    ModelwayError,
+    RequestIncomplete,
+)
 from modelway.domain.identifiers import new_prediction_id
 from modelway.rest.http import Request
 from modelway.rest.problems import problem_of
@@ -79,7 +84,7 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(self.url)
         if self._head_bytes > LARGEST_HEAD_BYTES:
             text = f"the head of the request is larger than the {LARGEST_HEAD_BYTES} bytes taken"
-            self._refuse(PayloadTooLarge(text), 431)
+            self._refuse(HeadTooLarge(text))
         elif in_head or self.cycle.more_body:
             self._came_bytes += n_bytes
             if self._watch is None:
@@ -99,9 +104,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()  # its answer did not need the body
         else:
             text = f"the request did not come: less than {LEAST_BYTES} bytes in {PATIENCE_S:g} s"
-            self._refuse(MalformedPayload(text), 408)
+            self._refuse(RequestIncomplete(text))
 
-    def _refuse(self, error: ModelwayError, status: int | None = None) -> None:
+    def _refuse(self, error: ModelwayError) -> None:
         """Answer with a problem document and nothing after it."""
         self._refused = True
         self._unwatch()
@@ -109,7 +114,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         request = Request(new_prediction_id(), "", "", headers={})
-        response = problem_of(error, request, status=status)
+        response = problem_of(error, request)
         headers = [
             *self.server_state.default_headers,
             (b"modelway-request-id", request.id.encode()),
