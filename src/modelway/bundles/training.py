@@ -15,7 +15,7 @@ import numpy.typing as npt
 from modelway.bundles.inferring import ColumnFacts, SignatureFacts, matched
 from modelway.domain.errors import InvalidSignature
 from modelway.domain.signature import Datatype, Signature
-from modelway.domain.tables import EXACT_INTEGER, NUMPY_DTYPES, Array, Table
+from modelway.domain.tables import EXACT_INTEGER, NUMPY_DTYPES, Array, Table, missing
 
 FEW_CATEGORIES = 64
 """Text of at most so many different values, each of them twice on average, is categorical."""
@@ -83,13 +83,6 @@ class TrainingData:
                     f"{EXACT_INTEGER}, which cannot be told from their neighbours",
                     hint="train the model on them as text, or on their ranks or differences",
                 )
-
-
-def missing(values: Array) -> Array:
-    """Which values are missing, bool (n_rows,)."""
-    if values.dtype == object:
-        return np.fromiter((v is None for v in values), bool, len(values))
-    return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
 
 
 def facts_of_training(training: TrainingData) -> SignatureFacts:

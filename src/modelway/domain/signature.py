@@ -81,6 +81,11 @@ class Column:
     unit: str | None = None
 
     @property
+    def was_never_missing(self) -> bool:
+        """Whether training data was seen in which every row has a value."""
+        return self.missing_ratio == 0.0
+
+    @property
     def is_text(self) -> bool:
         """Whether the values are text."""
         if self.datatype is Datatype.CATEGORICAL:

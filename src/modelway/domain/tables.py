@@ -124,3 +124,10 @@ def typed_array(values: Array, spec: Column | TensorSpec) -> Array:
     if values.dtype == np.float64 and dtype.kind in "iub" and np.isnan(values).any():
         return values
     return values.astype(dtype)
+
+
+def missing(values: Array) -> Array:
+    """Which values are missing, bool (n_rows,)."""
+    if values.dtype == object:
+        return np.fromiter((v is None for v in values), bool, len(values))
+    return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)

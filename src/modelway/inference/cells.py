@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from modelway.bundles.manifest import MISSING_TEXT
 from modelway.domain.signature import Column, Datatype
-from modelway.domain.tables import EXACT_INTEGER, NUMPY_DTYPES, Array
+from modelway.domain.tables import EXACT_INTEGER, NUMPY_DTYPES, Array, missing
 from modelway.inference.findings import Findings, number_text, shown
 
 Floats = npt.NDArray[np.float64]
@@ -102,8 +102,12 @@ class CellReader:
             return np.full(n_rows, np.datetime64("NaT"), dtype="datetime64[us]")
         return np.full(n_rows, None, dtype=object)
 
-    def unseen(self, array: Array) -> tuple[str, str, Mask] | None:
-        """What of ``array`` was not seen in training: code, what was, and which rows; or None."""
+    def unseen(self, array: Array) -> Iterator[tuple[str, str, Mask]]:
+        """What of ``array`` was not seen in training: code, what was, and which rows."""
+        if self.column.was_never_missing:
+            mask = missing(array)
+            if mask.any():
+                yield "unseen-missing", "a value, as in every row of the training", mask
         if self._categories:
             if array.dtype == object:
                 known = self._categories
@@ -111,14 +115,13 @@ class CellReader:
             else:
                 mask = ~(np.isin(array, list(self._categories)) | np.isnan(array))
             if mask.any():
-                return "unseen-category", self._category_text(), mask
+                yield "unseen-category", self._category_text(), mask
         elif self._range is not None:
             low, high = self._range
             mask = (array < low) | (array > high)
             if mask.any():
                 text = f"a value from {number_text(low)} to {number_text(high)}, as in training"
-                return "out-of-range", text, mask
-        return None
+                yield "out-of-range", text, mask
 
     @property
     def refuses_unseen(self) -> bool:
@@ -126,17 +129,19 @@ class CellReader:
         return self._strict_category if self._categories else self._strict_range
 
     def check_seen(self, array: Array, findings: Findings) -> None:
-        """Report what was not seen in training: as faults where that is refused, else warnings."""
-        found = self.unseen(array)
-        if found is None:
-            return
-        code, expected, mask = found
-        for row in np.flatnonzero(mask).tolist():
-            received = _cell_text(array[row])
-            if self.refuses_unseen:
-                findings.fault(row, self.position, code, received, expected)
-            else:
-                findings.warn(row, self.column.name, code, received, expected)
+        """Report what was not seen in training: as faults where that is refused, else warnings.
+
+        That a value is missing is a warning at most: where it is refused, it was refused before.
+        """
+        for code, expected, mask in self.unseen(array):
+            for row in np.flatnonzero(mask).tolist():
+                received = _cell_text(array[row])
+                if code == "unseen-missing":
+                    findings.warn(row, self.column.name, code, "null", expected)
+                elif self.refuses_unseen:
+                    findings.fault(row, self.position, code, received, expected)
+                else:
+                    findings.warn(row, self.column.name, code, received, expected)
 
     def _category_text(self) -> str:
         categories = self.column.categories or ()

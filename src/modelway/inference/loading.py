@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelway.bundles.manifest import Manifest
@@ -44,8 +44,8 @@ class LoadedModel:
 
     @property
     def signature(self) -> Signature:
-        """What goes in and out."""
-        return self.bundle.signature
+        """What goes in and out; where strict, what was never missing in training may not be."""
+        return self.validator.signature
 
     @property
     def manifest(self) -> Manifest:
@@ -65,15 +65,25 @@ def load_model(name: str, folder: Path, open_runtime: OpenRuntime, *, strict: bo
     bundle = open_bundle(folder)
     runtime = open_runtime(folder, bundle.signature, bundle.manifest)
     runtime.predict(sample_table(bundle.signature))
-    validator = Validator(bundle.signature, strict=strict)
+    signature = _strictly(bundle.signature) if strict else bundle.signature
+    validator = Validator(signature, strict=strict)
     return LoadedModel(
         name=name,
         version=bundle.digest,
         bundle=bundle,
         runtime=runtime,
         validator=validator,
-        decoder=JsonDecoder(bundle.signature, validator),
+        decoder=JsonDecoder(signature, validator),
         load_s=time.perf_counter() - started,
         is_quick=bundle.manifest.is_compiled,
         is_shared=bundle.manifest.runtime in _SHARED_RUNTIMES,
     )
+
+
+def _strictly(signature: Signature) -> Signature:
+    """The signature with every column required that training data was never without."""
+    columns = tuple(
+        replace(column, nullable=False, optional=False) if column.was_never_missing else column
+        for column in signature.columns
+    )
+    return replace(signature, columns=columns)

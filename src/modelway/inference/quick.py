@@ -178,7 +178,10 @@ def _row_type(readers: Sequence[CellReader], keys: Sequence[str], *, seen: bool)
     fields: list[Any] = []
     for reader in readers:
         name, kind = f"f{reader.position}", _value_type(reader, seen=seen)
-        fields.append((name, kind, None) if reader.column.optional else (name, kind))
+        is_seen = seen and reader.column.was_never_missing
+        fields.append(
+            (name, kind, None) if reader.column.optional and not is_seen else (name, kind)
+        )
     return msgspec.defstruct(
         "Row",
         fields,
@@ -217,7 +220,7 @@ def _value_type(reader: CellReader, *, seen: bool) -> Any:
             low = max(low, -math.inf if column.minimum is None else column.minimum)
             high = min(high, math.inf if column.maximum is None else column.maximum)
         kind = _number_type(low, high, whole=not column.datatype.is_float)
-    return kind | None if column.nullable else kind
+    return kind | None if column.nullable and not (seen and column.was_never_missing) else kind
 
 
 def _number_type(low: float, high: float, *, whole: bool) -> Any:

@@ -12,6 +12,7 @@ from modelway.bundles.manifest import MISSING_TEXT
 from modelway.domain.errors import SignatureMismatch
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Array
+from modelway.inference.decoding import DEFAULT_LIMITS, JsonDecoder
 from modelway.inference.validation import Checked, Validator
 
 SIGNATURE = Signature(
@@ -201,3 +202,15 @@ def test_null_is_a_value_of_a_nullable_column_and_leaving_it_out_is_not() -> Non
     for ask in refused:
         with pytest.raises(SignatureMismatch, match="a: expected a number, or null, nothing came"):
             ask()
+
+
+def test_null_where_training_always_had_a_value_is_a_warning() -> None:
+    column = Column("a", "a", Datatype.FP64, nullable=True, missing_ratio=0.0)
+    signature = Signature((column, Column("b", "b", Datatype.FP64)))
+    validator = Validator(signature, strict=False)
+    decoder = JsonDecoder(signature, validator)
+    columns = b'{"columns":["a","b"],"data":[[null,1]]}'
+    for body in (b'{"a":null,"b":1}', b'[{"a":null,"b":1}]', columns):
+        (warning,) = decoder.decode(body, DEFAULT_LIMITS).warnings
+        assert (warning.column, warning.code) == ("a", "unseen-missing")
+    assert not decoder.decode(b'{"a":1,"b":1}', DEFAULT_LIMITS).warnings
