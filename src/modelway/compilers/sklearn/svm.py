@@ -65,6 +65,9 @@ def _weighed(c: Compilation, estimator: Any, features: Features, weights: Floats
     """The kernel's values times the weights (n_vectors, n_outputs), plus the intercepts."""
     g = c.graph
     vectors = dense(estimator.support_vectors_)
+    if not len(weights):
+        # Every target lies within epsilon: vectors without weight stand for none.
+        vectors, weights = np.zeros((2, features.width)), np.zeros((2, weights.shape[1]))
     if len(weights) % 2 and estimator.kernel != "precomputed":
         # Exp and Tanh take two values at once: a vector without weight makes the number even.
         vectors = np.vstack([vectors, np.zeros((1, vectors.shape[1]))])

@@ -125,6 +125,13 @@ def test_decisions_inside_other_estimators() -> None:
         assert_same(model, hard_rows(model, IRIS))
 
 
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly", "sigmoid"])
+def test_no_support_vectors_at_all(kernel: str) -> None:
+    model = SVR(kernel=kernel, epsilon=1e3).fit(DIABETES, PROGRESS)
+    assert len(model.support_) == 0
+    assert_same(model, hard_rows(model, DIABETES, n=50))
+
+
 def test_a_kernel_of_the_users_own_stays_native() -> None:
     model = SVC(kernel=lambda a, b: a @ b.T).fit(IRIS, SPECIES)
     with pytest.raises(NotCompilable, match="kernel"):
