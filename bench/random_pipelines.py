@@ -1,4 +1,4 @@
-"""The soak of exactness: random pipelines, each compiled, gated, and asked rows no gate has seen.
+"""The soak of exactness: random pipelines, each compiled and asked rows that no gate has seen.
 
 ``make soak`` runs 500 of a fresh seed in as many processes as there are cores, and writes
 ``bench/results/random_pipelines.json``. ``MODELWAY_SEED`` brings a seed back. Ends with 1 where
@@ -31,7 +31,7 @@ def group(start: int) -> list[Verdict]:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         numbers = range(start, start + A_GROUP)
-        return [verdict(SEED, number, Path(folder), always_gated=True) for number in numbers]
+        return [verdict(SEED, number, Path(folder)) for number in numbers]
 
 
 def verdicts() -> Iterator[Verdict]:

@@ -33,7 +33,7 @@ def test_no_flip_in_anything_compiled(group: int, tmp_path: Path) -> None:
     print(f"MODELWAY_SEED={SEED}")
     compiled = 0
     for number in range(group * A_GROUP, (group + 1) * A_GROUP):
-        found = verdict(SEED, number, tmp_path, always_gated=False)
+        found = verdict(SEED, number, tmp_path)
         print(found)
         assert found.outcome is not Outcome.WRONG, f"MODELWAY_SEED={SEED}\n{found}"
         compiled += found.outcome is Outcome.COMPILED
