@@ -12,22 +12,19 @@ import numpy as np
 from modelway.compilers.arithmetic import added, first_largest
 from modelway.compilers.compilation import Classified, Compilation
 from modelway.compilers.features import Features
-from modelway.compilers.sklearn.distances import learned_points, refuse_ties
-from modelway.compilers.sklearn.kernel_ridge import radial
 from modelway.compilers.sklearn.neighbor_search import found_neighbours
 from modelway.domain.errors import NotCompilable
 
 
 def spread_classify(c: Compilation, estimator: Any, features: Features) -> Classified:
-    """``LabelPropagation``, ``LabelSpreading``: beliefs weighted by a kernel, or of neighbours."""
+    """``LabelPropagation``, ``LabelSpreading``: beliefs of the nearest training rows."""
     g = c.graph
     beliefs = np.asarray(estimator.label_distributions_, dtype=np.float64)
     if estimator.kernel == "rbf":
-        points = learned_points(estimator.X_, features.width)
-        refuse_ties(points)
-        kernel = radial(g, features.matrix(g), points, estimator.gamma)
-        total = g.op("MatMul", kernel, beliefs)
-    elif estimator.kernel == "knn":
+        raise NotCompilable(
+            "shares by a radial kernel: for far rows quotients of numbers too small to be exact"
+        )
+    if estimator.kernel == "knn":
         place, _ = found_neighbours(g, estimator.nn_fit, features, beliefs)
         near = g.op("Gather", beliefs, place)
         total = g.op("ReduceSum", near, np.array([1], dtype=np.int64), keepdims=0)
