@@ -48,6 +48,7 @@ class CellReader:
         self.expected_cell = f"{self.expected}, or null" if column.nullable else self.expected
         self._strict_category = strict or column.closed
         self._strict_range = strict
+        self._new_if_missing = column.nullable and column.was_never_missing
         self._categories = frozenset(column.categories or ())
         self._range = None if self._categories else _training_range(column)
 
@@ -102,12 +103,23 @@ class CellReader:
             return np.full(n_rows, np.datetime64("NaT"), dtype="datetime64[us]")
         return np.full(n_rows, None, dtype=object)
 
-    def unseen(self, array: Array) -> Iterator[tuple[str, str, Mask]]:
-        """What of ``array`` was not seen in training: code, what was, and which rows."""
-        if self.column.was_never_missing:
+    def check_seen(self, array: Array, findings: Findings) -> None:
+        """Report what was not seen in training: as faults where that is refused, else warnings."""
+        for code, expected, mask, is_refused in self._unseen(array):
+            for row in np.flatnonzero(mask).tolist():
+                received = _cell_text(array[row])
+                if is_refused:
+                    findings.fault(row, self.position, code, received, expected)
+                else:
+                    findings.warn(row, self.column.name, code, received, expected)
+
+    def _unseen(self, array: Array) -> Iterator[tuple[str, str, Mask, bool]]:
+        """What was not seen in training: code, what was, which rows, whether it is refused."""
+        if self._new_if_missing:
             mask = missing(array)
             if mask.any():
-                yield "unseen-missing", "a value, as in every row of the training", mask
+                # Where it is refused the column is not nullable, and it was refused before.
+                yield "unseen-missing", "a value, as in every row of the training", mask, False
         if self._categories:
             if array.dtype == object:
                 known = self._categories
@@ -115,33 +127,13 @@ class CellReader:
             else:
                 mask = ~(np.isin(array, list(self._categories)) | np.isnan(array))
             if mask.any():
-                yield "unseen-category", self._category_text(), mask
+                yield "unseen-category", self._category_text(), mask, self._strict_category
         elif self._range is not None:
             low, high = self._range
             mask = (array < low) | (array > high)
             if mask.any():
                 text = f"a value from {number_text(low)} to {number_text(high)}, as in training"
-                yield "out-of-range", text, mask
-
-    @property
-    def refuses_unseen(self) -> bool:
-        """Whether a value not seen in training is a fault and not a warning."""
-        return self._strict_category if self._categories else self._strict_range
-
-    def check_seen(self, array: Array, findings: Findings) -> None:
-        """Report what was not seen in training: as faults where that is refused, else warnings.
-
-        That a value is missing is a warning at most: where it is refused, it was refused before.
-        """
-        for code, expected, mask in self.unseen(array):
-            for row in np.flatnonzero(mask).tolist():
-                received = _cell_text(array[row])
-                if code == "unseen-missing":
-                    findings.warn(row, self.column.name, code, "null", expected)
-                elif self.refuses_unseen:
-                    findings.fault(row, self.position, code, received, expected)
-                else:
-                    findings.warn(row, self.column.name, code, received, expected)
+                yield "out-of-range", text, mask, self._strict_range
 
     def _category_text(self) -> str:
         categories = self.column.categories or ()
@@ -335,6 +327,8 @@ def _cell_text(value: Any) -> str:
     """A cell, sent or as numpy has it, in at most 80 characters."""
     if isinstance(value, np.generic):
         value = value.item()
+    if value is None or value != value:
+        return "null"
     if isinstance(value, float) and math.isfinite(value):
         return number_text(value)
     return shown(value)
