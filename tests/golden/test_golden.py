@@ -53,7 +53,7 @@ def test_a_rule_of_format_1() -> None:
     digest = "788b80ff5c5d3bf32ed6b5726bae56e89dffb21215aa80dc6343b0f0a6edb647"
     rows: list[dict[str, object]] = [
         {"activity_ratio": 1.7, "breed": "Jersey"},
-        {"activity_ratio": 1.7, "breed": None},
+        {"activity_ratio": 1.7},
     ]
     _, outputs = asked("format-1-rule", digest, rows)
     assert outputs["prediction"].tolist() == [True, False]

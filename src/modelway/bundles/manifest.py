@@ -142,8 +142,12 @@ def read_signature(folder: Path) -> Signature:
         LoadFailed: there is none or it cannot be read.
     """
     try:
-        return msgspec.json.decode((folder / SIGNATURE).read_bytes(), type=Signature)
-    except (OSError, msgspec.MsgspecError) as error:
+        content = msgspec.json.decode((folder / SIGNATURE).read_bytes(), type=dict[str, Any])
+        for column in content.get("columns", ()):
+            # Before there was the word, what might be null might be left out.
+            column.setdefault("optional", column.get("nullable", False))
+        return msgspec.convert(content, Signature)
+    except (OSError, AttributeError, TypeError, msgspec.MsgspecError) as error:
         raise LoadFailed(f"{folder / SIGNATURE} cannot be read: {error}") from error
 
 
