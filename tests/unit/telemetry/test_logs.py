@@ -58,6 +58,37 @@ def test_text_line_ends_with_the_fields() -> None:
     assert line.endswith("error   it broke request_id=r-1")
 
 
+def test_json_line_names_the_request_and_the_trace_where_there_are_such() -> None:
+    line = json.loads(JsonLines().format(record(request_id="r-1", trace_id="1" * 32)))
+    assert (line["request_id"], line["trace_id"]) == ("r-1", "1" * 32)
+    line = json.loads(JsonLines().format(record(request_id="r-1", trace_id=None)))
+    assert "trace_id" not in line
+
+
+def test_no_field_takes_the_place_of_the_lines_own() -> None:
+    line = json.loads(JsonLines().format(record(time="never", level="none", logger="other")))
+    assert line["time"].endswith("+00:00")
+    assert (line["level"], line["logger"]) == ("error", "modelway.rest")
+    assert list(line) == ["time", "level", "logger", "message"]
+
+
+def test_a_number_that_json_does_not_have_is_text() -> None:
+    line = json.loads(
+        JsonLines().format(record(ratio=float("nan"), status=200)),
+        parse_constant=lambda name: pytest.fail(f"{name} is no JSON"),
+    )
+    assert (line["ratio"], line["status"]) == ("nan", 200)
+
+
+@pytest.mark.parametrize("broken", ["a\nforged", "a\r\nforged", "a\x1b[2K", "a\u2028b", "a\x85b"])
+def test_a_line_is_one_line_whatever_is_in_it(broken: str) -> None:
+    found = logging.makeLogRecord({"levelname": "INFO", "msg": "it %s", "args": (broken,)})
+    found.client = broken
+    for line in (TextLines().format(found), JsonLines().format(found)):
+        assert len(line.splitlines()) == 1
+        assert "\x1b" not in line
+
+
 def test_configure_replaces_what_was_there(root: logging.Logger) -> None:
     first, second = io.StringIO(), io.StringIO()
     configure_logs(TelemetrySettings(log_format="json"), first)
