@@ -6,21 +6,20 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.live import (
-    MODELWAY,
-    READY_S,
-    TWINS,
-    Serve,
-    Service,
-    modelway,
-    real_data,
-    wait_until_ready,
-)
+from modelway.composition.bundling import BuildRequest, cached
+from modelway.composition.demo_training import LABELS, TARGET
+from modelway.settings import load_settings
+from support.live import TWINS, Serve, real_data
+from support.once import Once, once_a_run
+from support.servers import servers
+
+# Threads of OpenMP that wait in a loop take the processor from the other processes of the run.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(params=["twin", pytest.param("real", marks=pytest.mark.data)])
@@ -40,70 +39,54 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def iris_training(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the demo's ``model.pickle`` and ``training.csv``."""
-    folder = tmp_path_factory.mktemp("iris")
-    module = "modelway.composition.demo_training"
-    subprocess.run([sys.executable, "-m", module, str(folder)], check=True, timeout=120)
-    return folder
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make a folder once for all processes of the run."""
+    return once_a_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def iris_bundle(iris_training: Path) -> Path:
+def iris_home(once: Once) -> Path:
+    """A home in which the demo's model was trained and built; servers get copies of it."""
+
+    def make(home: Path) -> None:
+        (home / "demo").mkdir()
+        module = "modelway.composition.demo_training"
+        subprocess.run([sys.executable, "-m", module, str(home / "demo")], check=True, timeout=120)
+        request = BuildRequest(
+            str(home / "demo" / "model.pickle"),
+            name="iris",
+            data=home / "demo" / "training.csv",
+            target=TARGET,
+            labels=",".join(LABELS),
+        )
+        settings = load_settings({"bundles.home": home}, folder=home, environment={})
+        cached(request, settings, print)
+
+    return once("iris", make)
+
+
+@pytest.fixture(scope="session")
+def iris_training(iris_home: Path) -> Path:
+    """A folder with the demo's ``model.pickle`` and ``training.csv``; nobody may change it."""
+    return iris_home / "demo"
+
+
+@pytest.fixture(scope="session")
+def iris_bundle(iris_home: Path) -> Path:
     """The compiled bundle of the demo's model; nobody may change it."""
-    folder = iris_training / "bundle"
-    modelway(
-        *("bundle", "build", iris_training / "model.pickle", "--name", "iris"),
-        *("--data", iris_training / "training.csv", "--target", "species"),
-        *("--labels", "setosa,versicolor,virginica", "-o", folder),
-    )
-    return folder
+    (bundle,) = (iris_home / "bundles").iterdir()
+    return bundle
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start real servers as child processes, ready to be asked; all are ended with the test.
+    """Start real servers as child processes, ready to be asked; all are ended with the test."""
+    with servers(tmp_path) as start:
+        yield start
 
-    ``serve("bundle", "--strict", environment={...})`` gives a Service on a port of its own.
-    ``command`` may stand for ``modelway serve``, ``folder`` is where it runs, ``prefix`` stands
-    in front of every route, in ``url`` too.
-    """
-    running: list[subprocess.Popen[str]] = []
 
-    def start(
-        *arguments: str | Path,
-        environment: Mapping[str, str] | None = None,
-        command: tuple[str | Path, ...] = (*MODELWAY, "serve"),
-        folder: Path = tmp_path,
-        ready_s: float = READY_S,
-        prefix: str = "",
-    ) -> Service:
-        log = tmp_path / f"serve-{len(running)}.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        words = [*command, *arguments, "--port", str(port), "--home", tmp_path / "home"]
-        words += ["--prefix", prefix] if prefix else []
-        with log.open("w") as stream:
-            process = subprocess.Popen(
-                [str(word) for word in words],
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                cwd=folder,
-                text=True,
-            )
-        running.append(process)
-        service = Service(f"http://127.0.0.1:{port}{prefix}", process, log)
-        wait_until_ready(service, ready_s)
-        return service
-
-    yield start
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+@pytest.fixture(scope="module")
+def serve_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same for servers that several tests of a module only ask; they end with the module."""
+    with servers(tmp_path_factory.mktemp("servers")) as start:
+        yield start

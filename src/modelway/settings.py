@@ -23,6 +23,9 @@ PREFIX = "MODELWAY__"
 
 MEBIBYTE = 1024 * 1024
 
+_PLATFORMS = {"SAGEMAKER_BIND_TO_PORT": "serve.port"}
+"""Settings that a platform makes by variables of its own; ours come first."""
+
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
@@ -66,11 +69,22 @@ class ServeSettings:
     port: int = _setting(
         8080, help="Port to listen on; 0 takes a free one.", minimum=0, maximum=65535
     )
+    socket: str = _setting("", help="Path of a Unix socket to listen on instead of host and port.")
     workers: int = _setting(
-        1, help="Processes that answer on the one port.", unit="processes", minimum=1, maximum=256
+        factory=_cores,
+        default_text="the number of cores",
+        help="Processes that answer on the one port.",
+        unit="processes",
+        minimum=1,
+        maximum=256,
     )
     default: str = _setting(
         "", help="Endpoint that /predict asks; empty is the first of the command line."
+    )
+    trusted_proxies: str = _setting(
+        "",
+        help="Who is believed about who called it (X-Forwarded-For): addresses and networks with "
+        "commas between; unix is a Unix socket.",
     )
     drain_s: float = _setting(
         10.0,
@@ -82,11 +96,30 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """Where administration and metrics answer."""
+
+    host: str = _setting("127.0.0.1", help="Address of the administration API and the metrics.")
+    port: int = _setting(
+        8090,
+        help="Port of the administration API and the metrics; 0 takes a free one. Where it was not "
+        "named and is in use, a free one is taken.",
+        minimum=0,
+        maximum=65535,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RestSettings:
     """What the HTTP door accepts."""
 
     prefix: str = _setting(
         "", help="Path in front of every route, where a proxy does not cut it off: /models-a."
+    )
+    sagemaker: str = _setting(
+        "",
+        help="Folder of models for SageMaker's multi-model contract, which then stands in place of "
+        "/models.",
     )
     max_body_bytes: int = _setting(
         64 * MEBIBYTE,
@@ -109,6 +142,38 @@ class RestSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GrpcSettings:
+    """What the gRPC door accepts, and where."""
+
+    enabled: bool = _setting(
+        False, help="Whether the Open Inference Protocol is served over gRPC too."
+    )
+    port: int = _setting(
+        8081,
+        help="Port for gRPC; 0 takes a free one. The host is serve.host.",
+        minimum=0,
+        maximum=65535,
+    )
+    max_message_bytes: int = _setting(
+        64 * MEBIBYTE,
+        help="Largest message, also once decompressed.",
+        unit="bytes",
+        minimum=1024,
+        maximum=2**31 - 1,
+    )
+    max_rows: int = _setting(
+        1_000_000, help="Most rows of one request.", unit="rows", minimum=1, maximum=1_000_000_000
+    )
+    receive_s: float = _setting(
+        60.0,
+        help="Time that the message of a call gets to come.",
+        unit="seconds",
+        minimum=0.1,
+        maximum=86_400,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceSettings:
     """How the data plane answers."""
 
@@ -117,22 +182,92 @@ class InferenceSettings:
         help="Refuse, instead of warn of, unknown columns, unseen categories and values outside "
         "the range of the training data.",
     )
-    inline_rows: int = _setting(
-        64,
-        help="Requests of up to this many rows are answered on the event loop, larger ones on a "
-        "thread.",
-        unit="rows",
+    inline_s: float = _setting(
+        0.001,
+        help="Longest time that an ONNX model may take on the event loop; what is predicted to "
+        "take longer runs on a thread.",
+        unit="seconds",
         minimum=0,
+        maximum=1,
+    )
+    runners: int = _setting(
+        1,
+        help="How many calls of one model that answers by Python code or its own library run at a "
+        "time, in each worker; each runner has the model opened for itself.",
+        unit="runners",
+        minimum=1,
+        maximum=256,
+    )
+    isolation: str = _setting(
+        "thread",
+        help="Where models run that answer by Python code or their own library: on threads of the "
+        "worker, or in child processes of it.",
+        choices=("thread", "process"),
+    )
+    queue_requests: int = _setting(
+        1024,
+        help="Most requests that may wait for one model in each worker; one more is refused with "
+        "503.",
+        unit="requests",
+        minimum=1,
         maximum=1_000_000,
+    )
+    batch_rows: int = _setting(
+        1024,
+        help="Most rows of a batch made of several requests.",
+        unit="rows",
+        minimum=1,
+        maximum=1_000_000,
+    )
+    batch_bytes: int = _setting(
+        16 * MEBIBYTE,
+        help="Most bytes of input of a batch made of several requests.",
+        unit="bytes",
+        minimum=1024,
+        maximum=16 * 1024 * MEBIBYTE,
+    )
+    batch_wait_s: float = _setting(
+        0.0,
+        help="Longest time that the first request of a batch waits for more of them.",
+        unit="seconds",
+        minimum=0,
+        maximum=10,
+    )
+    deadline_s: float = _setting(
+        60.0,
+        help="Time that a request has for its answer where it names none; 504 after that.",
+        unit="seconds",
+        minimum=0.001,
+        maximum=86_400,
+    )
+    memory_bytes: int = _setting(
+        0,
+        help="Memory that open models may take in each worker; those not asked for longest are "
+        "closed for others. 0 is no bound.",
+        unit="bytes",
+        minimum=0,
+        maximum=2**50,
+    )
+    pinned: str = _setting(
+        "", help="Models that are never closed to make room, by name, with commas between."
+    )
+    lazy: bool = _setting(
+        False, help="Whether a model is opened when it is first asked, and not at the start."
     )
     threads: int = _setting(
         factory=_cores,
         default_text="the number of cores",
-        help="Threads of one worker that run models.",
+        help="Threads of one worker that read and write what is large, and most calls at a time of "
+        "one ONNX model that is too slow for the event loop.",
         unit="threads",
         minimum=1,
         maximum=1024,
     )
+
+    @property
+    def pinned_names(self) -> frozenset[str]:
+        """The names in ``pinned``."""
+        return frozenset(name for name in self.pinned.replace(" ", "").split(",") if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +295,18 @@ class TelemetrySettings:
     log_format: str = _setting(
         "text", help="Form of a log line on standard error.", choices=("text", "json")
     )
+    access_log: float = _setting(
+        0.0,
+        help="Share of requests that get a line in the access log, at level info; which ones hangs "
+        "on the request id.",
+        minimum=0,
+        maximum=1,
+    )
+    traces: bool = _setting(
+        False,
+        help="Whether traces are sent over OpenTelemetry, set up by the OTEL_ variables; needs "
+        "modelway[otel].",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +314,9 @@ class Settings:
     """All settings; ``origins`` says of each name ("serve.port") where its value came from."""
 
     serve: ServeSettings = field(default_factory=ServeSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     rest: RestSettings = field(default_factory=RestSettings)
+    grpc: GrpcSettings = field(default_factory=GrpcSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     bundles: BundleSettings = field(default_factory=BundleSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
@@ -176,7 +325,9 @@ class Settings:
 
 SECTIONS: Mapping[str, type[Any]] = {
     "serve": ServeSettings,
+    "admin": AdminSettings,
     "rest": RestSettings,
+    "grpc": GrpcSettings,
     "inference": InferenceSettings,
     "bundles": BundleSettings,
     "telemetry": TelemetrySettings,
@@ -304,11 +455,16 @@ def _from_toml(path: Path) -> dict[str, tuple[object, str]]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    return {
-        variable.removeprefix(PREFIX).lower().replace("__", "."): (value, variable)
-        for variable, value in environment.items()
-        if variable.startswith(PREFIX)
+    found: dict[str, tuple[object, str]] = {
+        name: (environment[variable], variable)
+        for variable, name in _PLATFORMS.items()
+        if variable in environment
     }
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+            found[name] = (value, variable)
+    return found
 
 
 def _unknown(name: str, origin: str, known: Mapping[str, SettingField]) -> UnknownSetting:

@@ -66,10 +66,13 @@ def browser(window: tuple[Browser, Path]) -> Browser:
     return found
 
 
-@pytest.fixture
-def service(serve: Serve, iris_bundle: Path, tmp_path: Path) -> Service:
-    (tmp_path / "rules.py").write_text(RULES)
-    return serve(iris_bundle, "rules.py:greet", "--output-name", "greet=greeting")
+@pytest.fixture(scope="module")
+def service(
+    serve_all: Serve, iris_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Service:
+    rules = tmp_path_factory.mktemp("rules") / "rules.py"
+    rules.write_text(RULES)
+    return serve_all(iris_bundle, f"{rules}:greet", "--output-name", "greet=greeting")
 
 
 def one(browser: Browser, selector: str) -> WebElement:
@@ -313,7 +316,8 @@ def test_nothing_comes_from_elsewhere_and_nothing_fails(browser: Browser, servic
     assert log(browser, "browser") == []
 
 
-def test_a_service_that_is_gone_is_said(browser: Browser, service: Service) -> None:
+def test_a_service_that_is_gone_is_said(browser: Browser, serve: Serve, iris_bundle: Path) -> None:
+    service = serve(iris_bundle)
     browser.get(service.url)
     one(browser, "form")
     service.process.terminate()

@@ -17,7 +17,7 @@ import pytest
 
 from modelway.cli.main import cli
 from support.documents import blocks, commands, documents
-from support.live import ROOT, Serve, absent
+from support.live import MODELWAY, ROOT, Serve, absent
 
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 SHELL_LINE = [
@@ -75,8 +75,8 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path, serve: Serve) -> No
     assert (tmp_path / "scored.csv").read_text().count("\n") == 151
 
 
-def test_the_readme_shows_what_the_demo_prints(serve: Serve) -> None:
-    service = serve(command=(sys.executable, "-m", "modelway", "demo"))
+def test_the_readme_shows_what_the_demo_prints(iris_home: Path, serve: Serve) -> None:
+    service = serve(command=(*MODELWAY, "demo"), home=iris_home)
     said = service.log.read_text().replace(service.url, "http://127.0.0.1:8080")
     shown = [t for language, t in blocks(ROOT / "README.md") if not language and "Try:" in t]
     assert len(shown) == 1

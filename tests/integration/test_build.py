@@ -24,7 +24,8 @@ from modelway.domain.errors import LoadFailed, SignatureMismatch, UnsafeFormat
 from modelway.domain.signature import Column, Datatype, Signature, columns_named
 from modelway.inference.validation import Validator
 from modelway.settings import Settings, load_settings
-from support.live import TWINS, modelway
+from support.live import modelway
+from support.loans import loan_rows
 
 
 def answers(bundle: Bundle, *rows: object) -> Any:
@@ -42,48 +43,19 @@ def save(model: Any, folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def loan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mixed pipeline whose one text column refuses what it has not seen; and its rows."""
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
-
-    folder = tmp_path_factory.mktemp("loan")
-    rows = pd.read_csv(TWINS / "loan" / "train.csv")
-    columns = make_column_transformer(
-        (StandardScaler(), ["ApplicantIncome"]),
-        (make_pipeline(SimpleImputer(), StandardScaler()), ["LoanAmount"]),
-        (OrdinalEncoder(), ["Property_Area"]),
-        (OneHotEncoder(handle_unknown="ignore"), ["Education"]),
-    )
-    model = make_pipeline(columns, LogisticRegression())
-    model.fit(
-        rows[["Property_Area", "Education", "LoanAmount", "ApplicantIncome"]], rows.Loan_Status
-    )
-    save(model, folder)
-    rows.to_csv(folder / "rows.csv", index=False)
-    return folder
+@pytest.fixture
+def loans(loan_bundle: Path) -> Bundle:
+    """A bundle whose one text column refuses what training did not have."""
+    return open_bundle(loan_bundle)
 
 
-@pytest.fixture(scope="module")
-def loan_bundle(loan: Path) -> Bundle:
-    modelway(
-        *("bundle", "build", loan / "model.pickle", "--data", loan / "rows.csv"),
-        *("--target", "Loan_Status", "--labels", "refused,granted", "-o", loan / "bundle"),
-    )
-    return open_bundle(loan / "bundle")
-
-
-def test_the_signature_is_what_the_data_has_of_the_models_columns(loan_bundle: Bundle) -> None:
-    area, education, amount, income = loan_bundle.signature.columns
-    rows = pd.read_csv(TWINS / "loan" / "train.csv")
-    assert [c.name for c in (area, education, amount, income)] == [
-        *("Property_Area", "Education", "LoanAmount", "ApplicantIncome")
+def test_the_signature_is_what_the_data_has_of_the_models_columns(loans: Bundle) -> None:
+    area, gender, amount, income = loans.signature.columns
+    rows = loan_rows()
+    assert [c.name for c in (area, gender, amount, income)] == [
+        *("Property_Area", "Gender", "LoanAmount", "ApplicantIncome")
     ]
-    assert area.datatype is education.datatype is Datatype.CATEGORICAL
+    assert area.datatype is gender.datatype is Datatype.CATEGORICAL
     assert area.categories == tuple(sorted(set(rows["Property_Area"])))
     assert amount.datatype is income.datatype is Datatype.FP64
     assert (income.minimum, income.maximum) == (
@@ -91,60 +63,64 @@ def test_the_signature_is_what_the_data_has_of_the_models_columns(loan_bundle: B
         rows["ApplicantIncome"].max(),
     )
     assert amount.missing_ratio == pytest.approx(rows["LoanAmount"].isna().mean())
-    assert loan_bundle.signature.label_names == {"N": "refused", "Y": "granted"}
+    assert loans.signature.label_names == {"N": "refused", "Y": "granted"}
 
 
-def test_what_the_model_accepts_is_found_by_asking_it(loan_bundle: Bundle) -> None:
-    area, education, amount, income = loan_bundle.signature.columns
-    assert (area.closed, education.closed) == (True, False)
+def test_what_the_model_accepts_is_found_by_asking_it(loans: Bundle) -> None:
+    area, gender, amount, income = loans.signature.columns
+    assert (area.closed, gender.closed) == (True, False)
     assert (amount.nullable, income.nullable) == (True, False)
-    row = {"Property_Area": "Urban", "Education": "never seen", "ApplicantIncome": 5000}
-    assert answers(loan_bundle, row)[0] in ("Y", "N")
+    row = {"Property_Area": "Urban", "Gender": "never seen", "ApplicantIncome": 5000}
+    assert answers(loans, row)[0] in ("Y", "N")
     with pytest.raises(SignatureMismatch, match="Property_Area"):
-        answers(loan_bundle, {**row, "Property_Area": "Moon"})
+        answers(loans, {**row, "Property_Area": "Moon"})
 
 
-def test_the_profile_of_the_training_data_is_kept(loan_bundle: Bundle) -> None:
-    rows = pd.read_csv(TWINS / "loan" / "train.csv")
-    profile = json.loads((loan_bundle.folder / "reference.json").read_text())
+def test_the_profile_of_the_training_data_is_kept(loans: Bundle) -> None:
+    rows = loan_rows()
+    profile = json.loads((loans.folder / "reference.json").read_text())
     assert profile["n_rows"] == len(rows)
     amount = profile["columns"]["LoanAmount"]
     assert amount["missing"] == int(rows["LoanAmount"].isna().sum())
     assert amount["numbers"]["mean"] == pytest.approx(rows["LoanAmount"].mean())
     assert amount["numbers"]["std"] == pytest.approx(rows["LoanAmount"].std(ddof=0))
     assert amount["numbers"]["quantiles"]["0.3"] == pytest.approx(rows["LoanAmount"].quantile(0.3))
-    assert profile["columns"]["Education"]["counts"] == rows["Education"].value_counts().to_dict()
+    assert profile["columns"]["Gender"]["counts"] == rows["Gender"].value_counts().to_dict()
 
 
-def test_the_contents_are_pinned_and_complete(loan: Path, loan_bundle: Bundle) -> None:
-    files = {p.relative_to(loan_bundle.folder).as_posix() for p in loan_bundle.folder.rglob("*.*")}
+def test_the_contents_are_pinned_and_complete(loan: Path, loans: Bundle) -> None:
+    files = {p.relative_to(loans.folder).as_posix() for p in loans.folder.rglob("*.*")}
     assert files == {
         *("manifest.json", "signature.json", "reference.json", "requirements.txt", "record.json"),
         *("model.onnx", "original/model.pickle"),
     }
-    kept = (loan_bundle.folder / "original" / "model.pickle").read_bytes()
+    kept = (loans.folder / "original" / "model.pickle").read_bytes()
     assert kept == (loan / "model.pickle").read_bytes()
-    pins = (loan_bundle.folder / "requirements.txt").read_text().splitlines()
+    pins = (loans.folder / "requirements.txt").read_text().splitlines()
     assert [pin.partition("==")[0] for pin in pins] == ["numpy", "onnxruntime"]
-    assert loan_bundle.manifest.libraries["scikit-learn"]
-    assert loan_bundle.record.source == "model.pickle"
+    assert loans.manifest.libraries["scikit-learn"]
+    assert loans.record.source == "model.pickle"
 
 
-def test_signature_toml_wins_field_by_field(loan: Path, tmp_path: Path) -> None:
+def test_signature_toml_wins_field_by_field(tmp_path: Path) -> None:
+    from sklearn.linear_model import RidgeClassifier
+
+    rows = loan_rows()[["CoapplicantIncome", "ApplicantIncome", "Loan_Status"]]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    source = save(RidgeClassifier().fit(rows.iloc[:, :2], rows["Loan_Status"]), tmp_path)
     (tmp_path / "signature.toml").write_text(
         'description = "Loans"\n'
         '[[columns]]\nname = "ApplicantIncome"\nalias = "income"\ndatatype = "INT64"\n'
         'unit = "USD"\nminimum = 0\n'
         '[label_names]\nY = "yes"\n'
     )
-    arguments = ("--data", loan / "rows.csv", "--signature", tmp_path / "signature.toml")
-    source = loan / "model.pickle"
+    arguments = ("--data", tmp_path / "rows.csv", "--signature", tmp_path / "signature.toml")
     modelway("bundle", "build", source, *arguments, "-o", tmp_path / "bundle")
     bundle = open_bundle(tmp_path / "bundle")
-    income = bundle.signature.columns[3]
+    income = bundle.signature.columns[1]
     assert (income.alias, income.datatype, income.unit) == ("income", Datatype.INT64, "USD")
     assert income.minimum == 0
-    assert income.maximum == pd.read_csv(loan / "rows.csv")["ApplicantIncome"].max()
+    assert income.maximum == rows["ApplicantIncome"].max()
     assert bundle.signature.label_names == {"Y": "yes"}
     (tmp_path / "signature.toml").write_text(
         '[[columns]]\nname = "ApplicantIncome"\nkind = "int"\n'
@@ -159,10 +135,8 @@ def test_signature_toml_wins_field_by_field(loan: Path, tmp_path: Path) -> None:
     assert "names what the model does not take: Age" in done.stderr
 
 
-def test_who_wrote_the_pickle_is_kept(loan_bundle: Bundle) -> None:
-    assert loan_bundle.record.written_with == {
-        "scikit-learn": loan_bundle.manifest.libraries["scikit-learn"]
-    }
+def test_who_wrote_the_pickle_is_kept(loans: Bundle) -> None:
+    assert loans.record.written_with == {"scikit-learn": loans.manifest.libraries["scikit-learn"]}
 
 
 def test_text_without_training_data_says_what_to_give(loan: Path, tmp_path: Path) -> None:
@@ -271,18 +245,20 @@ def test_running_its_code_leaves_a_bundle_as_it_is(
     assert not list((tmp_path / "bundle").rglob("__pycache__"))
 
 
-def test_a_pickle_is_announced_with_its_digest_or_refused(
-    iris_training: Path, tmp_path: Path
-) -> None:
-    source = iris_training / "model.pickle"
-    done = modelway("bundle", "build", source, "--no-pickle", "-o", tmp_path / "b", exit_code=6)
+def test_a_pickle_is_announced_with_its_digest_or_refused(tmp_path: Path) -> None:
+    from sklearn.linear_model import LinearRegression
+
+    source = save(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), tmp_path)
+    folder = tmp_path / "given"
+    folder.mkdir()
+    done = modelway("bundle", "build", source, "--no-pickle", "-o", folder / "b", exit_code=6)
     assert "pickle" in done.stderr
-    assert not any(tmp_path.iterdir())
-    done = modelway("bundle", "build", source, "-o", tmp_path / "bundle")
-    sha256 = open_bundle(tmp_path / "bundle").record.source_sha256
+    assert not any(folder.iterdir())
+    done = modelway("bundle", "build", source, "-o", folder / "bundle")
+    sha256 = open_bundle(folder / "bundle").record.source_sha256
     (line,) = [line for line in done.stderr.splitlines() if sha256 in line]
     assert "can run any code" in line
-    done = modelway("bundle", "build", source, "-o", tmp_path / "bundle", exit_code=4)
+    done = modelway("bundle", "build", source, "-o", folder / "bundle", exit_code=4)
     assert "is there already" in done.stderr
 
 

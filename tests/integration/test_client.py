@@ -42,9 +42,9 @@ def echo(
 """
 
 
-@pytest.fixture
-def service(serve: Serve, iris_bundle: Path) -> Service:
-    return serve(iris_bundle)
+@pytest.fixture(scope="module")
+def service(serve_all: Serve, iris_bundle: Path) -> Service:
+    return serve_all(iris_bundle)
 
 
 @pytest.fixture

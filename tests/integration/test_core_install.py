@@ -14,43 +14,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.live import ROOT, TWINS, Serve, absent, modelway
+from support.live import ROOT, Serve, absent
+from support.loans import COLUMNS, loan_rows
+from support.once import Once
 
 BATCHES = (1, 2, 7, 64)
+UV = (sys.executable, "-m", "uv")
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def core(once: Once) -> Path:
     """The python of an environment made from locks/core.txt and the wheel of this project."""
-    folder = tmp_path_factory.mktemp("core")
-    wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(wheel, check=True, cwd=ROOT, capture_output=True, timeout=120)
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=120)
-    python = folder / "venv" / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet"]
-    locked = [*pip, "--require-hashes", "-r", str(ROOT / "locks" / "core.txt")]
-    done = subprocess.run(locked, capture_output=True, text=True, timeout=280, check=False)
-    if done.returncode:
-        absent(f"the core lock cannot be installed: {done.stderr.strip()[-300:]}")
-    (built,) = folder.glob("*.whl")
-    subprocess.run([*pip, "--no-deps", "--no-index", str(built)], check=True, timeout=120)
-    return python
 
+    def make(folder: Path) -> None:
+        wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+        subprocess.run(wheel, check=True, cwd=ROOT, capture_output=True, timeout=120)
+        python = folder / "venv" / "bin" / "python"
+        environment = [*UV, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")]
+        subprocess.run(environment, check=True, timeout=120)
+        install = [*UV, "pip", "install", "--quiet", "--python", str(python)]
+        locked = [*install, "--require-hashes", "-r", str(ROOT / "locks" / "core.txt")]
+        done = subprocess.run(locked, capture_output=True, text=True, timeout=280, check=False)
+        if done.returncode:
+            absent(f"the core lock cannot be installed: {done.stderr.strip()[-300:]}")
+        (built,) = folder.glob("*.whl")
+        subprocess.run([*install, "--no-deps", "--no-index", str(built)], check=True, timeout=120)
 
-@pytest.fixture(scope="module")
-def loan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example's loan model, its training rows and its bundle."""
-    folder = tmp_path_factory.mktemp("loan")
-    script = ROOT / "examples" / "loan" / "train.py"
-    rows = TWINS / "loan" / "train.csv"
-    subprocess.run(
-        [sys.executable, str(script), str(rows), "--output", str(folder)], check=True, timeout=240
-    )
-    modelway(
-        *("bundle", "build", folder / "model.joblib", "--name", "loan", "--require-compiled"),
-        *("--data", folder / "training.csv", "--target", "Loan_Status", "-o", folder / "bundle"),
-    )
-    return folder
+    return once("core", make) / "venv" / "bin" / "python"
 
 
 @pytest.mark.services
@@ -80,13 +70,13 @@ def test_iris_answers_as_scikit_learn_did(
 
 @pytest.mark.services
 def test_loan_answers_as_scikit_learn_did_with_missing_text(
-    core: Path, loan: Path, serve: Serve
+    core: Path, loan: Path, loan_bundle: Path, serve: Serve
 ) -> None:
-    texts = pd.read_csv(TWINS / "loan" / "train.csv", nrows=0).columns
-    rows = pd.read_csv(loan / "training.csv", dtype=dict.fromkeys(texts[1:6], object))
-    model = joblib.load(loan / "model.joblib")
-    service = serve(loan / "bundle", command=(core, "-m", "modelway", "serve"))
-    compare(service.ask, rows.drop(columns="Loan_Status"), model, column="/models/loan/predict")
+    rows = loan_rows()[COLUMNS]
+    assert rows["Gender"].isna().any()
+    model = joblib.load(loan / "model.pickle")
+    service = serve(loan_bundle, command=(core, "-m", "modelway", "serve"))
+    compare(service.ask, rows, model, column="/predict")
 
 
 @pytest.mark.services

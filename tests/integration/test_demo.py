@@ -19,8 +19,10 @@ def test_demo_check_sends_the_lines_and_passes(tmp_path: Path) -> None:
     assert "GET /?sepal_length=7.7" in done.stdout
 
 
-def test_demo_says_what_to_try(tmp_path: Path, serve: Serve) -> None:
-    service = serve(command=(*MODELWAY, "demo"), environment={"PYTHONUNBUFFERED": "1"})
+def test_demo_says_what_to_try(iris_home: Path, serve: Serve) -> None:
+    service = serve(
+        command=(*MODELWAY, "demo"), home=iris_home, environment={"PYTHONUNBUFFERED": "1"}
+    )
     said = service.log.read_text()
     url = service.url
     query = "sepal_length=7.7&sepal_width=3.0&petal_length=6.1&petal_width=2.3"

@@ -22,7 +22,7 @@ from modelway.bundles.store import Bundle
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from support.served import loaded, plane_of
 
-N = 300
+N = 120
 
 
 def training(absent: float | None) -> tuple[pd.DataFrame, npt.NDArray[Any]]:
@@ -95,4 +95,4 @@ def answered(bundle: Bundle, rows: Sequence[Mapping[str, object]]) -> InferenceR
     """What the data plane gives for rows as JSON has them."""
     model = loaded(bundle.folder, "model")
     table = model.validator.rows(rows).table
-    return asyncio.run(plane_of([model]).infer(InferenceRequest("model", table)))
+    return asyncio.run(plane_of([model]).infer(InferenceRequest("model", table), model))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +24,31 @@ PETS = Signature(
     )
 )
 ECHO = "def echo(size, legs, tame, name):\n    return f'{size} {legs} {tame} {name}'\n"
+AsModel = Callable[[Path], str]
 ROW = "sepal_length,petal width\n5,0.2\n"
 
 
-@pytest.fixture
-def flower(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def flower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compiled bundle with labels of which the last, 2, has no name."""
     names = {"0": "setosa", "1": "versicolor"}
     signature = Signature(columns=FLOWER.columns, label_names=names)
-    return compiled_bundle(tmp_path / "flower", flower_graph(), signature, classes=(0, 1, 2))
+    folder = tmp_path_factory.mktemp("bundles") / "flower"
+    return compiled_bundle(folder, flower_graph(), signature, classes=(0, 1, 2))
 
 
-@pytest.fixture
-def pets(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that says what it was given."""
-    return function_bundle(tmp_path / "pets", ECHO, "echo", PETS)
+    return function_bundle(tmp_path_factory.mktemp("bundles") / "pets", ECHO, "echo", PETS)
 
 
-@pytest.fixture(params=["bundle", "service"])
-def as_model(request: pytest.FixtureRequest, serve: Serve) -> Any:
-    """Gives a bundle's folder, or the address of a service that serves it with further words."""
-
-    def model(bundle: Path, *words: str | Path) -> str:
-        if request.param == "bundle":
-            return str(bundle)
-        return serve(bundle, *words).url
-
-    return model
+@pytest.fixture(scope="module", params=["bundle", "service"])
+def as_model(request: pytest.FixtureRequest, serve_all: Serve) -> AsModel:
+    """Gives a bundle's folder, or the address of a service that serves it."""
+    if request.param == "bundle":
+        return str
+    return cache(lambda bundle: serve_all(bundle).url)
 
 
 def test_the_input_is_never_the_output(flower: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_failure_leaves_what_was_there(flower: Path, tmp_path: Path, form: str
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_columns_of_the_user_are_never_replaced(
-    as_model: Any, flower: Path, tmp_path: Path, form: str
+    as_model: AsModel, flower: Path, tmp_path: Path, form: str
 ) -> None:
     model = as_model(flower)
     row = {"sepal_length": 5, "petal width": 0.2, "label": "mine", "probability_2": 1}
@@ -113,7 +113,7 @@ def test_another_word_for_the_prediction_is_the_way_out(
     assert (scored["prediction"], scored["Species"]) == ("mine", "0")
 
 
-def test_what_is_unusual_is_summed_up(as_model: Any, flower: Path, tmp_path: Path) -> None:
+def test_what_is_unusual_is_summed_up(as_model: AsModel, flower: Path, tmp_path: Path) -> None:
     source = tmp_path / "rows.csv"
     lines = ["5,0.2,a,", "5,9,b,", "99,0.2,c,", "99,8,d,"]
     source.write_text("\n".join(["sepal_length,petal width,id,note", *lines * 500]) + "\n")
@@ -129,7 +129,7 @@ def test_what_is_unusual_is_summed_up(as_model: Any, flower: Path, tmp_path: Pat
     ]
 
 
-def test_nothing_unusual_is_nothing_said(as_model: Any, flower: Path, tmp_path: Path) -> None:
+def test_nothing_unusual_is_nothing_said(as_model: AsModel, flower: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(ROW)
     done = modelway("predict", as_model(flower), "--input", tmp_path / "rows.csv")
     assert done.stderr == "1 rows predicted\n"
@@ -147,7 +147,7 @@ def test_a_strict_model_still_refuses_an_unknown_column(
 
 @pytest.mark.parametrize("cell", ["1_0", "\uff17", "nan", "inf", "1e999", "0x1"])
 def test_what_is_no_number_is_refused_by_both(
-    as_model: Any, pets: Path, tmp_path: Path, cell: str
+    as_model: AsModel, pets: Path, tmp_path: Path, cell: str
 ) -> None:
     source = tmp_path / "rows.csv"
     source.write_text(f"size,legs,tame,name\n1,1,1,x\n{cell},1,1,x\n", encoding="utf-8")
@@ -156,7 +156,7 @@ def test_what_is_no_number_is_refused_by_both(
 
 
 def test_cells_are_read_alike_and_written_with_their_types(
-    as_model: Any, pets: Path, tmp_path: Path
+    as_model: AsModel, pets: Path, tmp_path: Path
 ) -> None:
     source, output = tmp_path / "rows.csv", tmp_path / "scored.jsonl"
     source.write_text("size (m),legs,tame,name,id\n 0.50,4.0,TRUE,Tom,007\n,,0,,\n")
@@ -203,7 +203,7 @@ def test_a_column_that_only_a_later_batch_has_is_an_error(
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_label_without_a_name_in_the_first_batch_keeps_the_column(
-    as_model: Any, flower: Path, tmp_path: Path, form: str
+    as_model: AsModel, flower: Path, tmp_path: Path, form: str
 ) -> None:
     source, output = tmp_path / "rows.csv", tmp_path / f"scored.{form}"
     source.write_text("sepal_length,petal width\n5,2.4\n5,0.2\n")
@@ -219,7 +219,7 @@ def test_a_label_without_a_name_in_the_first_batch_keeps_the_column(
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_a_file_without_rows_gives_a_file_without_rows(
-    as_model: Any, flower: Path, tmp_path: Path, form: str
+    as_model: AsModel, flower: Path, tmp_path: Path, form: str
 ) -> None:
     source, full = tmp_path / "none.csv", tmp_path / "full.csv"
     source.write_text(ROW.splitlines()[0] + ",id\n")
@@ -238,7 +238,7 @@ def test_a_file_without_rows_gives_a_file_without_rows(
 
 
 def test_columns_of_a_parquet_file_keep_their_types(
-    as_model: Any, flower: Path, tmp_path: Path
+    as_model: AsModel, flower: Path, tmp_path: Path
 ) -> None:
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     source, output = tmp_path / "rows.parquet", tmp_path / "scored.parquet"

@@ -67,7 +67,7 @@ def test_a_serving_process_imports_nothing_that_trains(
     for path in ("/", "/docs", "/openapi.json", "/models", "/models/iris"):
         assert service.ask(path).status == 200, path
     modules = imported(service.log)
-    assert {"modelway", "onnxruntime", "numpy", "uvicorn", "httptools"} <= modules
+    assert {"modelway", "onnxruntime", "numpy", "uvloop", "httptools"} <= modules
     assert modules & HEAVY == set()
 
 
@@ -154,11 +154,12 @@ def test_the_drain_has_a_limit_whatever_a_model_does(
     assert "Traceback" not in service.log.read_text()
 
 
-def test_sigterm_ends_a_service_that_still_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_ends_a_service_that_still_loads(tmp_path: Path, workers: str) -> None:
     (tmp_path / "rules.py").write_text(SLOW)
     modelway("bundle", "build", "rules.py:slow", "-o", "slow", folder=tmp_path)
     loading = subprocess.Popen(
-        [*MODELWAY, "serve", "slow", "--port", "0"],
+        [*MODELWAY, "serve", "slow", "--port", "0", "--admin-port", "0", "--workers", workers],
         cwd=tmp_path,
         env={**os.environ, "LOADING_S": "30"},
     )

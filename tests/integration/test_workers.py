@@ -18,28 +18,46 @@ with open(sys.argv[1], "a") as log:
 if plan == "fail":
     sys.exit(7)
 print("ready", flush=True)
-sys.stdin.read()
+for order in sys.stdin:
+    if order == f"die {sys.argv[2]}\\n":
+        os._exit(1)
+    if order != f"sleep {sys.argv[2]}\\n":
+        print(f"{sys.argv[2]} heard {order}", end="", flush=True)
 """
 
 SUPERVISOR = """
-import sys
+import asyncio, sys
 from modelway.settings import child_environment
 from modelway.supervisor.workers import Supervisor, WorkerCommand
-worker, log, plan = sys.argv[1:]
+worker, log, plan, *orders = sys.argv[1:]
 command = WorkerCommand(
     arguments=lambda slot: [sys.executable, worker, log, str(slot)],
-    fds=(), plan=plan.encode(), environment=child_environment(),
+    fds=(), plan=lambda: plan.encode(), environment=child_environment(),
 )
-supervisor = Supervisor(command, 2, 3.0, lambda: print("all ready", flush=True))
-sys.exit(supervisor.run())
+
+async def supervise():
+    ready = asyncio.Event()
+    supervisor = Supervisor(
+        command, 2, 3.0, when_ready=ready.set,
+        restarted=lambda slot: print(f"restarted {slot}", flush=True),
+    )
+    running = asyncio.create_task(supervisor.run())
+    await asyncio.wait((running, asyncio.create_task(ready.wait())), return_when="FIRST_COMPLETED")
+    if ready.is_set():
+        print("all ready", flush=True)
+        for order in orders:
+            print(await supervisor.ask(order.encode(), 1.0), flush=True)
+    return await running
+
+sys.exit(asyncio.run(supervise()))
 """
 
 
-def start(tmp_path: Path, plan: str) -> tuple[subprocess.Popen[str], Path]:
+def start(tmp_path: Path, plan: str, *orders: str) -> tuple[subprocess.Popen[str], Path]:
     worker, log = tmp_path / "worker.py", tmp_path / "log"
     worker.write_text(WORKER)
     process = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, str(worker), str(log), plan],
+        [sys.executable, "-c", SUPERVISOR, str(worker), str(log), plan, *orders],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -96,3 +114,23 @@ def test_a_worker_that_cannot_start_ends_the_service_with_its_exit_code(tmp_path
     with supervisor:
         assert supervisor.wait(20) == 7
     assert len(log.read_text().splitlines()) <= 2
+
+
+def test_every_worker_is_asked_and_one_that_does_not_report_is_replaced(tmp_path: Path) -> None:
+    supervisor, log = start(tmp_path, "go", "hello", "die 0", "sleep 1", "again")
+    with supervisor:
+        assert supervisor.stdout is not None
+        said = [supervisor.stdout.readline().strip() for _ in range(2)]
+        assert said == ["all ready", "{0: b'0 heard hello\\n', 1: b'1 heard hello\\n'}"]
+        rest = [supervisor.stdout.readline().strip() for _ in range(5)]
+        assert [line for line in rest if line.startswith("restarted")] == [
+            "restarted 0",
+            "restarted 1",
+        ]
+        answers = [line for line in rest if line.startswith("{")]
+        assert answers[0] == "{0: None, 1: b'1 heard die 0\\n'}"
+        assert answers[1].endswith("1: None}")
+        assert "again" in answers[2]
+        started(log, 4)
+        supervisor.terminate()
+        assert supervisor.wait(20) == 0

@@ -10,7 +10,8 @@ import pytest
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.rest.app import create_app
 from modelway.settings import RestSettings
-from support.asgi import Ask, asking, asking_http, served
+from support.asgi import asking_http, served
+from support.live import Ask
 from support.served import (
     FLOWER,
     LARGEST_BODY,
@@ -82,9 +83,7 @@ def port(app: Any) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(params=["in process", "over http"])
-def ask(request: pytest.FixtureRequest, app: Any) -> Ask:
-    """Ask the application: once in this process, once through the server."""
-    if request.param == "in process":
-        return asking(app)
-    return asking_http(request.getfixturevalue("port"))
+@pytest.fixture
+def ask(port: int) -> Ask:
+    """Ask the application through the server."""
+    return asking_http(port)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modelway.rest import protocol
+from modelway.rest import connection
 from support.asgi import HOST, asking_http, good
 
 BODY = b'{"sepal_length":5,"petal_width":2.2}'
@@ -83,7 +83,7 @@ def test_two_hosts_are_refused(port: int) -> None:
 def test_a_request_that_never_comes_is_not_waited_for(
     port: int, begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
     answer = said(port, begun)
     last = answer[answer.rindex(b"HTTP/1.1 ") :]
     assert refusal(last, 408)["code"] == "request-incomplete"
@@ -92,8 +92,8 @@ def test_a_request_that_never_comes_is_not_waited_for(
 def test_a_request_that_keeps_coming_is_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(protocol, "LEAST_BYTES", 5)
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(connection, "LEAST_BYTES", 5)
     body = BODY[:-1] + b" " * 100 + b"}"
     request = posted(body, b"connection: close")
     pieces = [request[:-100], *(request[-10 * k :][:10] for k in range(10, 0, -1))]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
+import gzip
 import io
 import json
 import logging
 import re
 import socket
 import threading
+import zlib
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.asgi import HOST, Ask, answered, asking, good, problem
-from support.live import Answer
+from support.asgi import HOST, asked_in_chunks, asking, asking_http, good, problem
+from support.live import Answer, Ask
 from support.served import LARGEST_BODY as LARGEST
 
 ROW = {"sepal_length": 5.0, "petal_width": 2.2}
@@ -308,8 +309,15 @@ class TestFormats:
         answer = ask("/predict", body=b"{}", headers={"content-type": kind})
         assert "hint" in problem(answer, 415)
 
-    def test_a_compressed_body_is_unsupported(self, ask: Ask) -> None:
-        problem(ask("/predict", payload=ROW, headers={"content-encoding": "gzip"}), 415)
+    def test_a_compressed_body(self, ask: Ask) -> None:
+        body = json.dumps(ROW).encode()
+        for encoding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+            answer = ask("/predict", body=packed, headers={"content-encoding": encoding})
+            assert good(answer)["prediction"] == 2
+        problem(ask("/predict", body=body, headers={"content-encoding": "gzip"}), 400)
+        problem(ask("/predict", body=body, headers={"content-encoding": "br"}), 415)
+        bomb = gzip.compress(b" " * (LARGEST + 1))
+        problem(ask("/predict", body=bomb, headers={"content-encoding": "gzip"}), 413)
 
     def test_a_body_without_a_type_is_json(self, ask: Ask) -> None:
         assert good(ask("/predict", body=json.dumps(ROW).encode()))["prediction"] == 2
@@ -480,34 +488,25 @@ class TestConnections:
     def test_a_body_in_chunks(self, app: Any) -> None:
         body = json.dumps(ROW).encode()
         chunks = [body[i : i + 1] for i in range(len(body))]
-        assert asyncio.run(answered(app, "POST", "/predict", chunks)).status == 200
+        assert asked_in_chunks(app, "/predict", chunks).status == 200
 
     def test_chunks_beyond_the_limit(self, app: Any) -> None:
         chunks = [b" " * 1000] * (LARGEST // 1000 + 1)
-        assert asyncio.run(answered(app, "POST", "/predict", chunks)).status == 413
+        assert asked_in_chunks(app, "/predict", chunks).status == 413
 
     @pytest.mark.parametrize("length", ["-1", "x", "", "9" * 5000])
-    def test_a_length_that_is_none(self, app: Any, length: str) -> None:
-        headers = [(b"content-length", length.encode())]
-        answer = asyncio.run(answered(app, "POST", "/predict", headers=headers))
+    def test_a_length_that_is_none(self, ask: Ask, length: str) -> None:
+        answer = ask("/predict", method="POST", headers={"content-length": length})
         assert answer.status in (400, 413)
 
     def test_a_caller_that_leaves_is_no_error(
-        self, app: Any, caplog: pytest.LogCaptureFixture
+        self, port: int, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async def leave() -> None:
-            messages = iter([{"type": "http.request", "body": b"{", "more_body": True}])
-
-            async def receive() -> Any:
-                return next(messages, {"type": "http.disconnect"})
-
-            async def send(_: Any) -> None:
-                pytest.fail("nobody is there")
-
-            scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b""}
-            await app({**scope, "headers": []}, receive, send)
-
-        asyncio.run(leave())
+        head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n"
+        for sent in (head, head + b"{", b"GET /models HTTP/1.1\r\nhost: localhost\r\n\r\n"):
+            with socket.create_connection((HOST, port)) as connection:
+                connection.sendall(sent)
+        assert asking_http(port)("/health/live").status == 200
         assert caplog.records == []
 
     def test_callers_leave_a_real_server_unharmed(self, port: int) -> None:

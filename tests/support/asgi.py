@@ -1,31 +1,26 @@
-"""Asking an ASGI application: in this process, or over HTTP through a real server."""
+"""Asking an application: over a connection in this process, or over HTTP through a real server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import http.client
+import io
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
-import uvicorn
-
-from modelway.rest.protocol import Connection
-from support.live import Answer
-
-Ask = Callable[..., Answer]
-"""``ask(path, method=None, body=None, payload=None, headers=None)``: the answer to one request."""
+from modelway.rest.connection import Connection
+from modelway.rest.server import Server
+from support.live import Answer, Ask
 
 HOST = "127.0.0.1"
 
 
 def asking(app: Any) -> Ask:
-    """Ask ``app`` in this process."""
+    """Ask ``app`` in this process, each time over a connection of its own."""
 
     def ask(
         path: str,
@@ -36,46 +31,55 @@ def asking(app: Any) -> Ask:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         method, body, sent = _request(method, body, payload, headers)
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()]
-        return asyncio.run(answered(app, method, path, [body or b""], raw))
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+        if "host" not in {name.lower() for name in sent}:
+            lines.append(f"host: {HOST}")
+        if body is not None:
+            lines.append(f"content-length: {len(body)}")
+        head = "\r\n".join([*lines, "connection: close", "", ""]).encode("latin-1")
+        return asyncio.run(_exchanged(app, [head + (body or b"")], method))
 
     return ask
 
 
-async def answered(
-    app: Any,
-    method: str,
-    target: str,
-    chunks: Sequence[bytes] = (b"",),
-    headers: Sequence[tuple[bytes, bytes]] = (),
-) -> Answer:
-    """The answer to one request whose body comes in these chunks."""
-    raw_path, _, query = target.encode().partition(b"?")
-    named = any(name == b"host" for name, _ in headers)
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": _unquoted(raw_path),
-        "raw_path": raw_path,
-        "query_string": query,
-        "headers": [*headers] if named else [(b"host", HOST.encode()), *headers],
-    }
-    waiting = [
-        {"type": "http.request", "body": chunk, "more_body": k < len(chunks) - 1}
-        for k, chunk in enumerate(chunks)
-    ]
-    sent: list[dict[str, Any]] = []
+def asked_in_chunks(app: Any, path: str, chunks: Sequence[bytes]) -> Answer:
+    """The answer to a POST whose body comes in these chunks."""
+    head = f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ntransfer-encoding: chunked\r\n"
+    framed = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
+    pieces = [f"{head}connection: close\r\n\r\n".encode(), *framed, b"0\r\n\r\n"]
+    return asyncio.run(_exchanged(app, pieces, "POST"))
 
-    async def receive() -> dict[str, Any]:
-        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
+async def _exchanged(app: Any, pieces: Sequence[bytes], method: str) -> Answer:
+    """What a connection of the application answers to these pieces."""
+    server = Server(app.answer, max_body_bytes=app.max_body_bytes)
+    ours, theirs = socket.socketpair()
+    await server.loop.connect_accepted_socket(lambda: Connection(server), theirs)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0)
+    answer = _parsed(await reader.read(), method)
+    writer.close()
+    await writer.wait_closed()
+    return answer
 
-    await app(scope, receive, send)
-    start, body = sent
-    found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
-    return Answer(start["status"], found, body["body"])
+
+class _Bytes:
+    """A socket that has received all there is."""
+
+    def __init__(self, received: bytes) -> None:
+        self._received = received
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._received)
+
+
+def _parsed(received: bytes, method: str) -> Answer:
+    response = http.client.HTTPResponse(_Bytes(received), method=method)  # type: ignore[arg-type] # all it asks of a socket
+    response.begin()
+    found = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, found, response.read())
 
 
 def problem(answer: Answer, status: int) -> Any:
@@ -97,20 +101,25 @@ def good(answer: Answer) -> Any:
 
 @contextlib.contextmanager
 def served(app: Any) -> Iterator[int]:
-    """The port on which uvicorn answers with ``app``, as it does in a worker."""
-    config = uvicorn.Config(
-        app, http=Connection, ws="none", lifespan="off", access_log=False, log_config=None
-    )
-    server = uvicorn.Server(config)
+    """The port on which a server answers with ``app``, as it does in a worker."""
+    ended = threading.Event()
+    started = threading.Event()
+
+    async def serve(listener: socket.socket) -> None:
+        server = Server(app.answer, max_body_bytes=app.max_body_bytes)
+        await server.start([listener])
+        started.set()
+        await asyncio.to_thread(ended.wait)
+        await server.drain(1)
+
     with socket.create_server((HOST, 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=lambda: asyncio.run(serve(listener)))
         thread.start()
-        while not server.started:
-            time.sleep(0.005)
+        started.wait()
         try:
             yield int(listener.getsockname()[1])
         finally:
-            server.should_exit = True
+            ended.set()
             thread.join()
 
 
@@ -143,7 +152,3 @@ def _request(
         body = json.dumps(payload).encode()
         sent.setdefault("content-type", "application/json")
     return method or ("GET" if body is None else "POST"), body, sent
-
-
-def _unquoted(raw_path: bytes) -> str:
-    return unquote(raw_path.decode("ascii"))

@@ -1,7 +1,8 @@
 """Requests that no caller should send: Hypothesis strategies, and a connection that sends them.
 
 A request is a few plain values; what goes over the wire is made from them here, so that a failing
-one is printed in a form that can be read.
+one is printed in a form that can be read. Hypothesis draws a seed and everything else follows from
+it: drawn value by value, requests took longer than their answers, and of ten only one was new.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from random import Random
 from urllib.parse import quote, urlsplit
 
 from hypothesis import strategies as st
@@ -37,6 +40,25 @@ ACCEPTS = (
     "x",
 )
 HEADERS = ("modelway-prediction-id", "prefer", "expect", "content-encoding", "host", "range")
+NUMBERS = (
+    *(0, -1, 2**31, 2**53 + 1, -(2**63) - 1, 10**300, 10**309, 10**4000),
+    *(0.5, -0.0, 1e-320, 1e308, float("nan"), float("inf")),
+)
+TEXTS = (
+    *("", " ", "0", "-0", "1e999", "0x1", "1_0", "NaN", "null", "true", "\uff17", "\u0663"),
+    *("\x00", "\ufeff", "\ud800", "\u202e", "\u0130 \u00df \ufb01", "e\u0301", "\U0001f642"),
+    *("2024-02-30", "9999-12-31T23:59:59-23:59", "../..", "%00", "a" * 300, '"', "\\", "\r\n", ","),
+)
+ALPHABETS = ((32, 127), (0, 256), (0, 0xD7FF), (0xE000, 0x10FFFF))
+HEADS = (
+    b"",
+    b"GET / HTTP/1.1\r\n",
+    b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n",
+    b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+    b"POST /predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+    b"GET /?sepal_length=%ff%fe%00 HTTP/1.0\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+)
 
 
 @dataclass(frozen=True)
@@ -53,44 +75,176 @@ class FuzzRequest:
 
 def fuzz_requests(paths: Sequence[str], rows: Sequence[object]) -> st.SearchStrategy[FuzzRequest]:
     """Requests to the paths, most with a body that was one of ``rows`` before it was damaged."""
-    valid = st.sampled_from([json.dumps(row).encode() for row in rows])
-    bodies = st.one_of(
-        valid,
-        st.builds(_damaged, valid, st.binary(max_size=8), st.integers(0, 400), st.integers(0, 9)),
-        st.binary(max_size=200),
-        st.builds(lambda value: json.dumps(value).encode(), _json_values(rows)),
-        st.integers(0, 3000).map(lambda depth: b"[" * depth + b"]" * depth),
-        st.builds(
-            lambda lines: "\n".join(lines).encode(errors="surrogatepass"),
-            st.lists(st.text(max_size=30), max_size=6),
-        ),
-    )
-    header_text = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40)
-    return st.builds(
-        FuzzRequest,
-        method=st.sampled_from(("POST", "POST", "POST", "GET", *METHODS)),
-        path=st.one_of(st.sampled_from(paths), _paths(paths)),
-        body=bodies,
-        content_type=st.sampled_from(TYPES),
-        accept=st.sampled_from(ACCEPTS),
-        headers=st.lists(st.tuples(st.sampled_from(HEADERS), header_text), max_size=1).map(tuple),
-    )
+    bodies = _Bodies(rows)
+
+    def request(draw: Random) -> FuzzRequest:
+        path = draw.choice(paths)
+        body, own_type = bodies.drawn(draw)
+        return FuzzRequest(
+            method=draw.choice(("POST", "GET") * 8 + METHODS),
+            path=path if draw.random() < 0.6 else path + _addition(draw),
+            body=body,
+            content_type=own_type if draw.random() < 0.7 else draw.choice(TYPES),
+            accept=draw.choice(ACCEPTS),
+            headers=((draw.choice(HEADERS), _header(draw)),) if draw.random() < 0.5 else (),
+        )
+
+    return _draws().map(request)
 
 
 def raw_bytes() -> st.SearchStrategy[bytes]:
     """What is hardly HTTP."""
-    head = st.sampled_from(
-        (
-            b"",
-            b"GET / HTTP/1.1\r\n",
-            b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n",
-            b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
-            b"POST /predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-            b"GET /?sepal_length=%ff%fe%00 HTTP/1.0\r\n\r\n",
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    return _draws().map(_raw)
+
+
+def _draws() -> st.SearchStrategy[Random]:
+    """One Random for everything in an example; Hypothesis itself would repeat much of a list."""
+    return st.shared(st.binary(min_size=8, max_size=8).map(Random), key="draw")
+
+
+def _raw(draw: Random) -> bytes:
+    return draw.choice(HEADS) + draw.randbytes(draw.randrange(121))
+
+
+class _Bodies:
+    """Bodies made of ``rows``, some of them objects, whose keys most of what is made up has too."""
+
+    def __init__(self, rows: Sequence[object]) -> None:
+        self._rows = rows
+        self._valid = [json.dumps(row).encode() for row in rows]
+        self._keys = sorted({key for row in rows if isinstance(row, dict) for key in row})
+        kinds = (self._whole, self._damaged, self._changed, self._changed, self._json)
+        others = (self._table, self._table, _binary, _nested, _lines, _nothing)
+        self._kinds: tuple[Callable[[Random], bytes], ...] = (*kinds, *others)
+
+    def drawn(self, draw: Random) -> tuple[bytes, str]:
+        """A body, and the content type that it should have."""
+        kind = draw.choice(self._kinds)
+        return kind(draw), "text/csv" if kind == self._table else "application/json"
+
+    def _whole(self, draw: Random) -> bytes:
+        return draw.choice(self._valid)
+
+    def _changed(self, draw: Random) -> bytes:
+        """A row, or several, with other values in some places."""
+        return json.dumps(_changed(draw, draw.choice(self._rows))).encode()
+
+    def _damaged(self, draw: Random) -> bytes:
+        """A valid body, some of its bytes gone and others in their place."""
+        body = draw.choice(self._valid)
+        for _ in range(draw.choice((1, 1, 1, 3))):
+            at = draw.randrange(len(body) + 1)
+            body = body[:at] + draw.randbytes(draw.randrange(9)) + body[at + draw.randrange(10) :]
+        return body
+
+    def _json(self, draw: Random) -> bytes:
+        """JSON that is not what was asked for, or nearly."""
+        row, value = partial(self._row, draw), partial(_value, draw, 2)
+        content: object
+        match draw.randrange(4):
+            case 0:
+                content = row()
+            case 1:
+                content = [row() for _ in range(draw.randrange(5))]
+            case 2:
+                columns = [
+                    draw.choice(self._keys) if draw.random() < 0.7 else value()
+                    for _ in range(draw.randrange(6))
+                ]
+                content = {"columns": columns, "data": [value() for _ in range(draw.randrange(4))]}
+            case _:
+                content = value()
+        return json.dumps(content).encode()
+
+    def _table(self, draw: Random) -> bytes:
+        """CSV, or nearly."""
+        row = draw.choice([row for row in self._rows if isinstance(row, dict)])
+        lines = [",".join(row)]
+        for _ in range(draw.randrange(4)):
+            cells = [_changed(draw, value) for value in row.values()]
+            lines.append(",".join(str(cell) for cell in cells[: draw.choice((9, 9, 9, 1))]))
+        return draw.choice(("\n", "\r\n")).join(lines).encode(errors="surrogatepass")
+
+    def _row(self, draw: Random) -> dict[str, object]:
+        keys = [*self._keys, "columns", "data", "x"]
+        return {draw.choice(keys): _value(draw, 2) for _ in range(draw.randrange(7))}
+
+
+def _value(draw: Random, depth: int) -> object:
+    """A value as JSON has them, in at most ``depth`` lists or objects."""
+    match draw.randrange(8 if depth else 6):
+        case 0:
+            return draw.choice((None, True, False))
+        case 1:
+            return draw.choice(NUMBERS)
+        case 2:
+            return draw.randrange(-10, 100)
+        case 3:
+            return draw.gauss(0, 10 ** draw.randrange(20))
+        case 4 | 5:
+            return _text(draw, 12)
+        case 6:
+            return [_value(draw, depth - 1) for _ in range(draw.randrange(4))]
+        case _:
+            return {_text(draw, 6): _value(draw, depth - 1) for _ in range(draw.randrange(4))}
+
+
+def _text(draw: Random, longest: int) -> str:
+    if draw.random() < 0.3:
+        return draw.choice(TEXTS)
+    low, high = draw.choice(ALPHABETS)
+    return "".join([chr(draw.randrange(low, high)) for _ in range(draw.randrange(longest + 1))])
+
+
+def _header(draw: Random) -> str:
+    return "".join([chr(draw.randrange(32, 256)) for _ in range(draw.randrange(41))])
+
+
+def _changed(draw: Random, value: object) -> object:
+    """The value with a few leaves changed, and now and then a key or an item gone or twice."""
+    if isinstance(value, dict):
+        kept = {k: _changed(draw, v) for k, v in value.items() if draw.random() < 0.95}
+        return kept if draw.random() < 0.95 else kept | {_text(draw, 6): _value(draw, 1)}
+    if isinstance(value, list):
+        times = (0, 1, 1, 1, 1, 1, 1, 1, 1, 2)
+        return [_changed(draw, one) for one in value for _ in range(draw.choice(times))]
+    return value if draw.random() < 0.8 else _value(draw, 1)
+
+
+def _binary(draw: Random) -> bytes:
+    return draw.randbytes(draw.randrange(201))
+
+
+def _nothing(draw: Random) -> bytes:
+    return b""
+
+
+def _nested(draw: Random) -> bytes:
+    depth = draw.randrange(3001)
+    return b"[" * depth + b"]" * depth
+
+
+def _lines(draw: Random) -> bytes:
+    lines = [_text(draw, 30) for _ in range(draw.randrange(7))]
+    return "\n".join(lines).encode(errors="surrogatepass")
+
+
+def _addition(draw: Random) -> str:
+    """What stands behind a path: a query, or a segment."""
+    if draw.random() < 0.5:
+        return "/" + _quoted(_text(draw, 6))
+    names = ("sepal_length", "petal_width", "a")
+    query = {
+        draw.choice(names) if draw.random() < 0.5 else _text(draw, 4): (
+            _text(draw, 8) if draw.random() < 0.5 else str(draw.choice(NUMBERS[8:]))
         )
-    )
-    return st.builds(bytes.__add__, head, st.binary(max_size=120))
+        for _ in range(draw.randrange(5))
+    }
+    return "?" + "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in query.items())
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode(errors="surrogatepass"))
 
 
 class FuzzConnection:
@@ -157,46 +311,3 @@ class FuzzConnection:
         if self._open is not None:
             self._open.close()
             self._open = None
-
-
-def _damaged(body: bytes, insertion: bytes, at: int, drop: int) -> bytes:
-    at = min(at, len(body))
-    return body[:at] + insertion + body[at + drop :]
-
-
-def _json_values(rows: Sequence[object]) -> st.SearchStrategy[object]:
-    """JSON values, many of them objects under the keys that the rows have."""
-    keys = sorted({key for row in rows if isinstance(row, dict) for key in row})
-    leaves = (
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.integers(10**300, 10**310)
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(max_size=12)
-    )
-    values = st.recursive(
-        leaves,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
-        max_leaves=5,
-    )
-    row = st.dictionaries(st.sampled_from([*keys, "columns", "data", "x"]), values, max_size=6)
-    frame = st.fixed_dictionaries(
-        {"columns": st.lists(st.sampled_from(keys) | values, max_size=5), "data": st.lists(values)}
-    )
-    return row | st.lists(row, max_size=4) | frame | values
-
-
-def _paths(paths: Sequence[str]) -> st.SearchStrategy[str]:
-    """The paths with something behind them, queries among it."""
-    queries = st.dictionaries(
-        st.sampled_from(("sepal_length", "petal_width", "a")) | st.text(max_size=4),
-        st.text(max_size=8) | st.floats().map(str),
-        max_size=4,
-    ).map(lambda q: "?" + "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in q.items()))
-    segments = st.text(max_size=6).map(lambda text: "/" + _quoted(text))
-    return st.builds(str.__add__, st.sampled_from(paths), queries | segments)
-
-
-def _quoted(text: str) -> str:
-    return quote(text.encode(errors="surrogatepass"))

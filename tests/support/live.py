@@ -54,6 +54,10 @@ class Answer:
         return json.loads(self.body)
 
 
+Ask = Callable[..., Answer]
+"""``ask(path, method=None, body=None, payload=None, headers=None)``: the answer to one request."""
+
+
 @dataclass(frozen=True)
 class Service:
     """A running ``modelway serve`` and how to ask it."""

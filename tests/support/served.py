@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +24,19 @@ from modelway.bundles.manifest import (
     canonical_json,
 )
 from modelway.bundles.record import ParityReport, Record, write_record
+from modelway.bundles.store import open_bundle
 from modelway.compilers.graph import Graph
 from modelway.composition.frameworks import open_runtime
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
+from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel, load_model
+from modelway.inference.metering import InferenceMetrics
+from modelway.inference.ports import Admission, Observer
 from modelway.settings import InferenceSettings
+from modelway.telemetry.instruments import Metrics
+from modelway.telemetry.slots import Slot
 
 FLOWER = Signature(
     columns=(
@@ -50,8 +57,8 @@ PARITY = ParityReport(
 )
 
 
-def flower_graph() -> bytes:
-    """Class 0, 1 or 2 by petal width below 1, below 2, or above; its probability is 0.75."""
+def flower_graph(certainty: float = 0.75) -> bytes:
+    """Class 0, 1 or 2 by petal width below 1, below 2, or above, with this probability."""
     graph = Graph()
     x = graph.input("X", "double", 2)
     width = graph.columns(x, [1])
@@ -59,7 +66,8 @@ def flower_graph() -> bytes:
     passed = graph.cast(graph.op("GreaterOrEqual", width, steps), "double")
     place = graph.sum_rows(passed)
     hit = graph.cast(graph.op("Equal", place, np.array([[0.0, 1.0, 2.0]])), "double")
-    chances = graph.op("Add", graph.op("Mul", hit, 0.625), 0.125)
+    others = (1 - certainty) / 2
+    chances = graph.op("Add", graph.op("Mul", hit, certainty - others), others)
     graph.output("class_index", graph.argmax(chances), "int64", ("n_rows",))
     graph.output("probabilities", chances, "double", ("n_rows", 3))
     return graph.serialized()
@@ -155,15 +163,43 @@ def function_bundle(
 
 def loaded(folder: Path, name: str, *, strict: bool = False) -> LoadedModel:
     """The bundle in ``folder``, opened and warmed up."""
-    return load_model(name, folder, partial(open_runtime, allow_pickle=True), strict=strict)
+    settings = InferenceSettings(threads=2, strict=strict)
+    return load_model(name, folder, partial(open_runtime, allow_pickle=True), settings)
+
+
+def described(folder: Path, name: str, *, strict: bool = False) -> Entry:
+    """The bundle in ``folder`` as a catalogue knows it, not opened."""
+    return catalogue_of(strict=strict).add(name, open_bundle(folder))
 
 
 def plane_of(
-    models: Sequence[LoadedModel], default: str | None = None, **settings: int
+    models: Sequence[LoadedModel],
+    default: str | None = None,
+    observers: Sequence[Observer] = (),
+    admission: Admission | None = None,
 ) -> DataPlane:
     """A data plane that answers with these models under their names."""
-    inference = replace(InferenceSettings(threads=2), **settings)  # type: ignore[arg-type] # only whole numbers are given
-    return DataPlane(ImplicitRouter(models, default), settings=inference)
+    catalogue = catalogue_of()
+    live = [entry_of(catalogue, model) for model in models]
+    router = ImplicitRouter(catalogue, live, default)
+    return DataPlane(router, catalogue, observers, admission, InferenceSettings(threads=2))
+
+
+def catalogue_of(**settings: Any) -> Catalogue:
+    """A catalogue of nothing, which opens what is added by the real runtimes."""
+    inference = replace(InferenceSettings(threads=2), **settings)
+
+    def load(name: str, folder: Path) -> LoadedModel:
+        return load_model(name, folder, partial(open_runtime, allow_pickle=True), inference)
+
+    return Catalogue(load, InferenceMetrics(Metrics(Slot.in_memory())), inference)
+
+
+def entry_of(catalogue: Catalogue, model: LoadedModel) -> Entry:
+    """The catalogue's entry of a model that is open."""
+    entry = catalogue.add(model.name, model.bundle)
+    entry.model, entry.signature, entry.strict = model, model.signature, model.validator.strict
+    return entry
 
 
 def _written(

@@ -9,6 +9,12 @@ import pytest
 from modelway.domain.errors import BadValue, UnknownSetting
 from modelway.settings import Settings, load_settings, setting_fields
 
+EMPTY = {
+    *("serve.socket", "serve.default", "serve.trusted_proxies", "rest.prefix", "rest.sagemaker"),
+    "inference.pinned",
+}
+"""Settings of text that say nothing unless they are set."""
+
 
 def settings(
     tmp_path: Path, toml: str = "", flags: dict[str, object] | None = None, **env: str
@@ -63,7 +69,7 @@ def test_an_unknown_key_is_an_error(tmp_path: Path, toml: str) -> None:
 def test_an_unknown_variable_is_an_error_that_names_the_near_one(tmp_path: Path) -> None:
     with pytest.raises(UnknownSetting, match="MODELWAY__REST__PORT") as caught:
         settings(tmp_path, MODELWAY__REST__PORT="1")
-    assert caught.value.hint == "there is: serve.port"
+    assert caught.value.hint == "there is: serve.port, admin.port, grpc.port"
 
 
 @pytest.mark.parametrize(
@@ -101,11 +107,12 @@ def test_a_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
 def test_every_setting_has_help_and_every_number_a_range() -> None:
     for one in setting_fields():
         assert one.help.endswith("."), one.name
-        assert one.default_text or one.name in ("rest.prefix", "serve.default"), one.name
+        assert one.default_text or one.name in EMPTY, one.name
         if one.kind in (int, float):
             assert one.minimum is not None, one.name
             assert one.maximum is not None, one.name
-            assert one.unit or one.name == "serve.port", one.name
+            plain = one.name.endswith(".port") or one.name == "telemetry.access_log"
+            assert one.unit or plain, one.name
 
 
 def test_a_prefix_is_checked_where_it_is_read() -> None:

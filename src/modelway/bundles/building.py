@@ -7,11 +7,12 @@ the order of the steps. It runs in a process of its own: loading a model may run
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from modelway import __version__
 from modelway.bundles.acceptance import check_answers
@@ -35,8 +36,10 @@ from modelway.bundles.manifest import (
 from modelway.bundles.order import BuildOrder, Tools
 from modelway.bundles.parity import gate
 from modelway.bundles.ports import Description, Runtime
+from modelway.bundles.probes import probe_rows
 from modelway.bundles.profile import profile_of
 from modelway.bundles.record import ParityReport, Record, write_record
+from modelway.bundles.row_wise import row_wise
 from modelway.bundles.sources import FORMATS
 from modelway.bundles.training import TrainingData, reference_table
 from modelway.bundles.trust import installed, pinned, sklearn_version_in
@@ -94,6 +97,8 @@ def build_bundle(order: BuildOrder, tools: Tools) -> list[str]:
     )
     if outcome.why_native and order.require_compiled:
         raise BuildFailed(f"{order.name} cannot be compiled: {outcome.why_native}")
+    if signature.is_tabular and not outcome.manifest.is_compiled:
+        outcome = replace(outcome, manifest=_measured(runtime, manifest, signature, reference))
     _write(order.folder, outcome.manifest, signature, training)
     _record(order, outcome)
     return [*_notes(order, outcome), *([unheld] if unheld else [])]
@@ -186,6 +191,15 @@ def _native(
         whole_numbers=tuple(name for name, column in columns.items() if column.is_whole),
         libraries=dict(description.libraries),
     )
+
+
+def _measured(
+    runtime: Runtime, manifest: Manifest, signature: Signature, reference: Table | None
+) -> Manifest:
+    """The manifest of a model that answers itself, and whether it answers rows one by one."""
+    no_thresholds = [np.empty(0)] * len(signature.columns)
+    found = row_wise(runtime, probe_rows(signature, reference, no_thresholds).table, manifest)
+    return msgspec.structs.replace(manifest, row_wise=found.holds, batch_invariant=found.to_the_bit)
 
 
 def _write(

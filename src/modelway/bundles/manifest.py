@@ -75,10 +75,11 @@ class Manifest(msgspec.Struct, frozen=True):
 
     ``runtime`` is the framework that answers: ``onnx`` when compiled, else the original's own.
     ``classes`` are the labels in the order of ``class_index`` and of the probabilities' columns.
-    ``missing_text`` is what the original takes for a missing text: NaN or None.
-    ``whole_numbers`` are the columns that the training data held as whole numbers: the original is
-    given int64 there for a row whose value is whole.
-    ``libraries`` are the versions the original was made or read with, by distribution name.
+    ``missing_text`` is what the original takes for a missing text: NaN or None. ``whole_numbers``
+    are the columns that the training data held as whole numbers: the original is given int64 there
+    for a row whose value is whole. ``row_wise``: a row is answered alike alone and among others,
+    within the gate's tolerance, as was measured when the bundle was built. ``libraries`` are the
+    versions the original was made or read with, by distribution name.
     """
 
     format_version: int
@@ -91,6 +92,7 @@ class Manifest(msgspec.Struct, frozen=True):
     batch_invariant: bool = True
     missing_text: Literal["nan", "none"] = "nan"
     whole_numbers: tuple[str, ...] = ()
+    row_wise: bool = False
     libraries: Mapping[str, str] = {}
 
     @property

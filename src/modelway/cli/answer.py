@@ -10,8 +10,8 @@ from modelway.composition.worker import answer_supervised
 
 
 @click.command("answer", hidden=True)
-@click.option("--descriptor", type=int, required=True, help="The inherited listening socket.")
-@click.option("--slot", type=int, required=True, help="The number of this worker's place.")
-def command(descriptor: int, slot: int) -> None:
-    """Answer on an inherited socket, by the plan on standard input."""
-    answer_supervised(descriptor, sys.stdin.buffer)
+@click.option("--descriptor", "descriptors", type=int, multiple=True, required=True)
+@click.option("--slot", type=int, required=True)
+def command(descriptors: tuple[int, ...], slot: int) -> None:
+    """Answer on inherited sockets, by the plan and the orders on standard input."""
+    answer_supervised(descriptors, slot, sys.stdin.buffer)

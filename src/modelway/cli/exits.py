@@ -16,8 +16,10 @@ EXIT_CODES: Mapping[type[errors.ModelwayError], int] = {
     errors.MethodNotAllowed: 2,
     errors.NotFound: 3,
     errors.Conflict: 4,
+    errors.NotPermitted: 5,
     errors.Untrusted: 6,
     errors.ModelFailed: 7,
+    errors.Overloaded: 8,
     errors.Unavailable: 8,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,12 +10,34 @@ from modelway.cli import options
 from modelway.composition.serving import ServeRequest, serve
 from modelway.settings import load_settings
 
+_SETTINGS = {
+    "host": "serve.host",
+    "port": "serve.port",
+    "socket": "serve.socket",
+    "workers": "serve.workers",
+    "admin_port": "admin.port",
+    "grpc": "grpc.enabled",
+    "grpc_port": "grpc.port",
+    "prefix": "rest.prefix",
+    "sagemaker": "rest.sagemaker",
+    "strict": "inference.strict",
+    "home": "bundles.home",
+}
+"""The setting that each option stands for."""
+
 
 @click.command("serve")
-@click.argument("sources", nargs=-1, required=True, metavar="[NAME=]SOURCE...")
+@click.argument("sources", nargs=-1, metavar="[NAME=]SOURCE...")
 @click.option("--host", help="Address to listen on (127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on (8080); 0 takes a free one.")
-@click.option("--workers", type=int, help="Processes that answer on the one port (1).")
+@click.option("--socket", help="Path of a Unix socket to listen on instead.")
+@click.option("--admin-port", type=int, help="Port of administration and metrics (8090).")
+@click.option(
+    "--workers", type=int, help="Processes that answer on the one port (one for each core)."
+)
+@click.option("--grpc", is_flag=True, help="Answer over gRPC too.")
+@click.option("--grpc-port", type=int, help="Port for gRPC (8081); 0 takes a free one.")
+@click.option("--watch", is_flag=True, help="Serve a source anew when its files change.")
 @click.option(
     "--route",
     "routes",
@@ -38,49 +60,29 @@ from modelway.settings import load_settings
 @options.no_pickle_option
 @options.home_option
 @click.option("--prefix", help="Path in front of every route, behind a proxy.")
+@click.option("--sagemaker", help="Folder of models for SageMaker's multi-model contract.")
 @click.option("--strict", is_flag=True, help="Refuse values outside what the model was trained on.")
-def command(
-    sources: tuple[str, ...],
-    host: str | None,
-    port: int | None,
-    workers: int | None,
-    routes: tuple[str, ...],
-    output_names: tuple[str, ...],
-    data: Path | None,
-    target: str | None,
-    code: Path | None,
-    labels: str | None,
-    python: Path | None,
-    no_pickle: bool,
-    home: Path | None,
-    prefix: str | None,
-    strict: bool,
-) -> int:
+def command(sources: tuple[str, ...], **given: Any) -> int:
     """Answer predictions over HTTP.
 
     SOURCE is a bundle, or a model: a scikit-learn pickle (.pickle, .pkl, .joblib, .skops), .onnx,
     an XGBoost, LightGBM or CatBoost file, an MLflow model folder, or file.py:function. A model
     becomes a bundle first, once. Several are served as NAME=SOURCE.
     """
-    settings = load_settings(
-        {
-            "serve.host": host,
-            "serve.port": port,
-            "serve.workers": workers,
-            "rest.prefix": prefix,
-            "inference.strict": strict or None,
-            "bundles.home": home,
-            "bundles.allow_pickle": False if no_pickle else None,
-        }
-    )
+    flags = {name: given[o] for o, name in _SETTINGS.items() if given[o] is not False}
+    flags["bundles.allow_pickle"] = False if given["no_pickle"] else None
+    settings = load_settings(flags)
+    if not (sources or settings.rest.sagemaker):
+        raise click.UsageError("Missing argument '[NAME=]SOURCE...'.")
     request = ServeRequest(
         sources=sources,
-        routes=options.pairs(routes, "--route"),
-        output_names=options.pairs(output_names, "--output-name"),
-        data=data,
-        target=target,
-        code=code,
-        labels=labels,
-        python=python,
+        routes=options.pairs(given["routes"], "--route"),
+        output_names=options.pairs(given["output_names"], "--output-name"),
+        data=given["data"],
+        target=given["target"],
+        code=given["code"],
+        labels=given["labels"],
+        python=given["python"],
+        watch=given["watch"],
     )
     return serve(request, settings, say=click.echo)

@@ -68,18 +68,17 @@ def _bundle(folder: Path, settings: Settings) -> Iterator[Asked]:
     """The bundle, opened here; it answers what it would answer in a service."""
     from modelway.composition.frameworks import open_runtime
     from modelway.domain.inference import InferenceResponse
-    from modelway.inference.execution import predict
     from modelway.inference.loading import load_model
     from modelway.rest.encoding import AnswerEncoder
 
     opened = partial(open_runtime, allow_pickle=settings.bundles.allow_pickle)
-    model = load_model(folder.name, folder, opened, strict=settings.inference.strict)
+    model = load_model(folder.name, folder, opened, settings.inference)
     manifest = model.manifest
-    encoder = AnswerEncoder(model)
+    encoder = AnswerEncoder(model.bundle)
 
     def answers(rows: Sequence[Row]) -> list[Row]:
         checked = model.validator.rows(rows)
-        outputs = predict(model, checked.table)
+        outputs = model.execution.predict(checked.table)
         response = InferenceResponse(
             *(model.name, model.version, "", outputs, len(rows), checked.warnings),
             classes=manifest.classes,
@@ -90,7 +89,7 @@ def _bundle(folder: Path, settings: Settings) -> Iterator[Asked]:
     try:
         yield Asked(model.signature, manifest.classes, manifest.probabilities, answers)
     finally:
-        model.runtime.close()
+        model.execution.abandon()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ built in a child process; this process never reads a model that is not a bundle.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -14,16 +16,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
+from modelway.composition.administration import admin_listener
 from modelway.composition.bundling import BuildRequest, cached
-from modelway.composition.worker import PlannedEndpoint, ServePlan, answer
+from modelway.composition.fleet import Fleet
+from modelway.composition.grpc_door import ReservedPort, check_installed, reserve
+from modelway.composition.plan import PlannedEndpoint, ServePlan
+from modelway.composition.watching import Watching
 from modelway.domain.errors import InvalidSource, UnknownSetting
 from modelway.domain.names import alias_of, check_name
-from modelway.settings import Settings, child_environment
-from modelway.supervisor.sockets import bind
-from modelway.supervisor.workers import Supervisor, WorkerCommand
+from modelway.settings import ServeSettings, Settings, child_environment
+from modelway.supervisor.sockets import bind, bind_unix
 from modelway.telemetry.logs import configure_logs
+from modelway.telemetry.slot_folder import SlotFolder
 
 Say = Callable[[str], object]
 
@@ -49,6 +53,7 @@ class ServeRequest:
     code: Path | None = None
     labels: str | None = None
     python: Path | None = None
+    watch: bool = False
 
 
 def serve(
@@ -68,24 +73,75 @@ def serve(
         ModelwayError: a source cannot be built, or a bundle cannot be loaded.
     """
     configure_logs(settings.telemetry)
-    with bind(settings.serve.host, settings.serve.port) as listener:
-        plan = plan_of(request, settings, say)
-        url = _address(settings, listener)
-
-        def ready() -> None:
-            names = ", ".join(one.name for one in plan.endpoints)
-            say(f"{SERVING}{names} at {url}  (page: /  API: /docs)")
-            if when_ready is not None:
-                when_ready(url)
-
+    with (
+        SlotFolder.make(settings.serve.workers + 1) as slots,
+        _listening(settings.serve) as listener,
+        admin_listener(settings) as admin,
+        _grpc_port(settings) as grpc,
+    ):
+        host, port = admin.getsockname()[:2]
+        plan = plan_of(
+            request,
+            settings,
+            say,
+            metrics_folder=str(slots.path),
+            administration=f"http://{host}:{port}",
+            grpc_address="" if grpc is None else grpc.address,
+        )
+        ready = _announcing(plan, _address(settings, listener), say, when_ready)
+        watching = _watching(request, settings, say) if request.watch else None
         if settings.serve.workers == 1:
-            answer(plan, listener, ready)
+            # A supervisor never needs what answering needs.
+            from modelway.composition.worker import answer_alone
+
+            answer_alone(plan, [listener], admin, ready, watching)
             return 0
-        return _supervise(plan, listener, ready)
+        return asyncio.run(_supervise(plan, listener, admin, ready, watching))
 
 
-def plan_of(request: ServeRequest, settings: Settings, say: Say) -> ServePlan:
+def _announcing(
+    plan: ServePlan, url: str, say: Say, when_ready: Callable[[str], object] | None
+) -> Callable[[], None]:
+    """What says where a service answers, once it does."""
+
+    def ready() -> None:
+        names = ", ".join(one.name for one in plan.endpoints)
+        say(f"{SERVING}{names} at {url}  (page: /  API: /docs)")
+        say(f"Administration and metrics at {plan.administration}")
+        if plan.grpc_address:
+            say(f"gRPC at {plan.grpc_address}")
+        if when_ready is not None:
+            when_ready(url)
+
+    return ready
+
+
+def _listening(serve: ServeSettings) -> socket.socket:
+    if serve.socket:
+        return bind_unix(Path(serve.socket))
+    return bind(serve.host, serve.port)
+
+
+def _grpc_port(settings: Settings) -> contextlib.AbstractContextManager[ReservedPort | None]:
+    """The port of gRPC, kept; nothing where it is not wanted."""
+    if not settings.grpc.enabled:
+        return contextlib.nullcontext()
+    check_installed()
+    return reserve(settings.serve.host, settings.grpc.port)
+
+
+def _watching(request: ServeRequest, settings: Settings, say: Say) -> Watching:
+    """What watches the request's sources."""
+    return Watching(
+        endpoint_names(request.sources),
+        lambda name, source: _folder(source, name, request, settings, say).absolute(),
+    )
+
+
+def plan_of(request: ServeRequest, settings: Settings, say: Say, **placed: str) -> ServePlan:
     """The plan for the workers: every source a bundle by now, every option on its endpoint.
+
+    ``placed`` are the plan's fields that say where the service has its things.
 
     Raises:
         InvalidSource: two sources have one name, or an option names none of them.
@@ -103,8 +159,8 @@ def plan_of(request: ServeRequest, settings: Settings, say: Say) -> ServePlan:
         )
         for name, source in named.items()
     )
-    default = settings.serve.default or endpoints[0].name
-    if default not in named:
+    default = settings.serve.default or next(iter(named), "")
+    if default not in named and named:
         raise UnknownSetting(
             f"serve.default names {default!r}, which is not served",
             hint=f"there is: {', '.join(named)}",
@@ -114,9 +170,12 @@ def plan_of(request: ServeRequest, settings: Settings, say: Say) -> ServePlan:
         default=default,
         serve=settings.serve,
         rest=settings.rest,
+        grpc=settings.grpc,
         inference=settings.inference,
         telemetry=settings.telemetry,
         allow_pickle=settings.bundles.allow_pickle,
+        **placed,
+        home=str(settings.bundles.home.absolute()),
     )
 
 
@@ -203,6 +262,8 @@ def _by_endpoint(
 
 
 def _address(settings: Settings, listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{settings.serve.socket}"
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
     if settings.serve.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
@@ -210,15 +271,20 @@ def _address(settings: Settings, listener: socket.socket) -> str:
     return f"http://{shown}:{port}{settings.rest.prefix}"
 
 
-def _supervise(plan: ServePlan, listener: socket.socket, ready: Callable[[], None]) -> int:
+async def _supervise(
+    plan: ServePlan,
+    listener: socket.socket,
+    admin: socket.socket,
+    ready: Callable[[], None],
+    watching: Watching | None,
+) -> int:
     descriptor = listener.fileno()
-    command = WorkerCommand(
-        arguments=lambda slot: (
+
+    def arguments(slot: int) -> Sequence[str]:
+        return (
             *(sys.executable, "-P", "-m", "modelway", "answer"),
             *("--descriptor", str(descriptor), "--slot", str(slot)),
-        ),
-        fds=(descriptor,),
-        plan=msgspec.json.encode(plan),
-        environment=child_environment(),
-    )
-    return Supervisor(command, plan.serve.workers, plan.serve.drain_s, ready).run()
+        )
+
+    fleet = Fleet(plan, arguments, (descriptor,), child_environment(), ready)
+    return await fleet.run(admin, watching)

@@ -15,11 +15,15 @@
     │   └── InvalidSignature      a signature that contradicts itself
     ├── NotFound
     │   ├── EndpointNotFound
+    │   ├── VersionNotFound
     │   ├── RouteNotFound
     │   └── SourceNotFound
     ├── MethodNotAllowed
     ├── Conflict
     │   └── TargetExists          something is where a new thing should go
+    ├── NotPermitted
+    │   ├── Unauthenticated       nobody said who calls, or not so that it can be believed
+    │   └── Forbidden             who calls may not
     ├── Untrusted
     │   ├── DigestMismatch
     │   └── UnsafeFormat
@@ -28,7 +32,12 @@
     │   ├── NotCompilable         stays native, and why
     │   ├── LoadFailed
     │   ├── PredictFailed
+    │   ├── ModelCrashed          the process of a model died
     │   └── OutputInvalid
+    ├── Overloaded            too much at once; later it may go
+    │   ├── QueueFull
+    │   ├── DeadlineExceeded
+    │   └── OutOfMemory           no room to load one more model
     ├── Unavailable
     │   └── NotReady
     └── InvalidSettings
@@ -185,6 +194,17 @@ class EndpointNotFound(NotFound):
         super().__init__(f"no endpoint is called {name!r}; there is: {there}")
 
 
+class VersionNotFound(NotFound):
+    """The endpoint has no such version."""
+
+    code = "version-not-found"
+
+    def __init__(self, endpoint: str, version: str, known: Sequence[str]) -> None:
+        self.endpoint, self.version = endpoint, version
+        there = ", ".join(known[:10]) or "none"
+        super().__init__(f"{endpoint} has no version {version[:80]!r}; there is: {there}")
+
+
 class RouteNotFound(NotFound):
     """No route has this path."""
 
@@ -225,6 +245,24 @@ class TargetExists(Conflict):
     """Something is already where a new thing should go."""
 
     code = "target-exists"
+
+
+class NotPermitted(ModelwayError):
+    """Who calls may not do this."""
+
+    code = "not-permitted"
+
+
+class Unauthenticated(NotPermitted):
+    """No key came, or none that is known."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(NotPermitted):
+    """The key that came does not allow this."""
+
+    code = "forbidden"
 
 
 class Untrusted(ModelwayError):
@@ -282,10 +320,42 @@ class PredictFailed(ModelFailed):
     code = "predict-failed"
 
 
+class ModelCrashed(ModelFailed):
+    """The process in which a model runs died; it is started again."""
+
+    code = "model-crashed"
+    retryable = True
+
+
 class OutputInvalid(ModelFailed):
     """The model gave something that does not fit what it declared."""
 
     code = "output-invalid"
+
+
+class Overloaded(ModelwayError):
+    """There is more to do than can be done now."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class QueueFull(Overloaded):
+    """As many requests wait for the model as may wait."""
+
+    code = "queue-full"
+
+
+class DeadlineExceeded(Overloaded):
+    """The request's time was over before its answer."""
+
+    code = "deadline-exceeded"
+
+
+class OutOfMemory(Overloaded):
+    """The memory that models may take is taken."""
+
+    code = "out-of-memory"
 
 
 class Unavailable(ModelwayError):

@@ -33,17 +33,19 @@ class RowWarning:
 class InferenceRequest:
     """One call of a model: a table for an endpoint.
 
-    ``version`` None lets the router choose. ``prediction_id`` None lets the data plane make one.
-    ``warnings`` were found when the table was made. ``principal`` is who calls, if anybody asked.
+    ``prediction_id`` None lets the data plane make one. ``warnings`` were found when the table was
+    made. ``principal`` is who calls, if anybody asked. ``parameters`` are for models that take some
+    beside the rows. ``deadline`` is when the answer is of no more use, by ``time.monotonic``.
     """
 
     endpoint: str
     table: Table
-    version: str | None = None
     prediction_id: str | None = None
     warnings: Sequence[RowWarning] = ()
     principal: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    deadline: float | None = None
 
 
 @dataclass(slots=True)

@@ -1,21 +1,28 @@
 """The data plane: the one object that every door calls, whatever protocol it speaks.
 
-It asks the router who answers, runs that model where it belongs, names the answer, and tells the
-observers on the way out.
+A door asks for the model whose signature its caller follows (``opened``), reads the request by that
+model's decoder, and hands both over (``infer``): the router says who answers, the model runs where
+it belongs, the answer is named, and the observers are told on the way out.
+
+A model may be replaced between two steps of a request. What was read by the old one is answered by
+the old one: it is kept open while anybody reads for it on a thread (``aside``) or waits for it.
+Between those steps a door must not wait for anything else.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from modelway.domain.errors import ModelwayError
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.tables import Table
-from modelway.inference.execution import Execution
+from modelway.inference.catalogue import Catalogue
 from modelway.inference.loading import LoadedModel
 from modelway.inference.ports import Admission, Observer, Router
 from modelway.settings import InferenceSettings
@@ -34,14 +41,19 @@ class DataPlane:
     def __init__(
         self,
         router: Router,
+        catalogue: Catalogue,
         observers: Sequence[Observer] = (),
         admission: Admission | None = None,
         settings: InferenceSettings | None = None,
     ) -> None:
         self.router = router
+        self.catalogue = catalogue
         self._observers = tuple(observers)
         self._admission = admission
-        self._execution = Execution(settings or InferenceSettings())
+        settings = settings or InferenceSettings()
+        self._patience_s = settings.deadline_s
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="aside")
+        self._open: set[Future[Any]] = set()
 
     def admit(self, endpoint: str, headers: Mapping[str, str]) -> str | None:
         """Who calls; a door asks before it decodes anything. Raises what the admission raises."""
@@ -49,20 +61,33 @@ class DataPlane:
             return None
         return self._admission.principal(endpoint, headers)
 
-    async def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """The answer of the model that the router chooses.
+    async def opened(self, endpoint: str, version: str | None = None) -> LoadedModel:
+        """The model whose signature the caller follows, opened first if it is not.
 
         Raises:
-            EndpointNotFound: there is no such endpoint.
+            EndpointNotFound, VersionNotFound: there is no such one.
+            ModelwayError: it cannot be opened.
+        """
+        return await self.catalogue.opened(self.router.live(endpoint, version))
+
+    async def infer(self, request: InferenceRequest, live: LoadedModel) -> InferenceResponse:
+        """The answer of the model that the router chooses, to a request read by that of ``live``.
+
+        Raises:
             PredictFailed: the model raised.
             OutputInvalid: the model gave something that does not fit.
+            InputRefused: the model refused the values.
+            QueueFull: too many requests wait for it.
+            DeadlineExceeded: the request's time was over before its answer.
         """
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
-            model = self.router.choose(request)
-            outputs = await self._execution.run(model, request.table)
+            model = self.router.choose(request, live)
+            outputs = await model.execution.run(
+                request.table, request.parameters, request.deadline or started + self._patience_s
+            )
         except ModelwayError as error:
-            self._failed(request, error, time.perf_counter() - started)
+            self._failed(request, error, time.monotonic() - started)
             raise
         response = InferenceResponse(
             endpoint=request.endpoint,
@@ -71,12 +96,15 @@ class DataPlane:
             outputs=outputs,
             n_rows=request.table.n_rows,
             warnings=request.warnings,
-            classes=model.manifest.classes,
+            classes=model.bundle.manifest.classes,
         )
         if self._observers:
-            seconds = time.perf_counter() - started
+            seconds = time.monotonic() - started
             for observer in self._observers:
-                _tell(lambda told=observer: told.answered(request, response, seconds))  # type: ignore[misc] # bound at once
+                try:
+                    observer.answered(request, response, seconds)
+                except Exception:  # noqa: BLE001 - an observer's fault must not cost the answer
+                    _log.exception("an observer failed")
         return response
 
     def refused(self, endpoint: str, headers: Mapping[str, str], error: ModelwayError) -> None:
@@ -88,37 +116,37 @@ class DataPlane:
             EndpointNotFound: there is no such endpoint.
         """
         if self._observers:
-            validator = self.live(endpoint).validator
-            table = Table(validator.signature, 0, arrays=[r.missing(0) for r in validator.readers])
+            signature = self.router.live(endpoint).bundle.signature
+            table = Table(signature, 0, arrays=())
             self._failed(InferenceRequest(endpoint, table, headers=headers), error, 0.0)
+
+    async def aside(self, work: Callable[[], Result], model: LoadedModel | None = None) -> Result:
+        """Run ``work`` off the event loop: reading or writing what is large.
+
+        While it reads for ``model``, that one is not closed.
+        """
+        if model is not None:
+            model.asides += 1
+        try:
+            future = self._pool.submit(work)
+            self._open.add(future)
+            future.add_done_callback(self._open.discard)
+            return await asyncio.wrap_future(future)
+        finally:
+            if model is not None:
+                model.asides -= 1
+
+    def close(self) -> bool:
+        """Take nothing more, drop what waits; gives whether nothing runs any more.
+
+        What runs in a thread that nobody can stop is not waited for. Twice does no harm.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return self.catalogue.abandon() and not self._open
 
     def _failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
         for observer in self._observers:
-            _tell(lambda told=observer: told.failed(request, error, seconds))  # type: ignore[misc] # bound at once
-
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """Run ``work`` off the event loop: reading or writing what is large."""
-        return await self._execution.aside(work)
-
-    def live(self, endpoint: str) -> LoadedModel:
-        """The model whose signature an endpoint's callers follow. Raises EndpointNotFound."""
-        return self.router.live(endpoint)
-
-    def close(self) -> bool:
-        """Take nothing more and close the models; gives whether none of them runs any more.
-
-        One that still runs, in a thread that nobody can stop, is not waited for, and none is
-        closed under it. Calling it twice does no harm.
-        """
-        ended = self._execution.close()
-        if ended:
-            for endpoint in self.router.endpoints():
-                self.router.live(endpoint).runtime.close()
-        return ended
-
-
-def _tell(told: Callable[[], None]) -> None:
-    try:
-        told()
-    except Exception:  # noqa: BLE001 - an observer's fault must not cost the caller the answer
-        _log.exception("an observer failed")
+            try:
+                observer.failed(request, error, seconds)
+            except Exception:  # noqa: BLE001 - an observer's fault must not cost the refusal
+                _log.exception("an observer failed")

@@ -1,131 +1,402 @@
-"""Where a model runs: on the event loop, in a shared pool of threads, or in a thread of its own.
+"""Where a model's requests are answered: at once on the event loop, or by runners from a queue.
 
-A compiled model answers a few rows in less time than a thread takes to wake, so it runs at once. A
-native one may take milliseconds and may not be safe to call twice at a time: it has one thread.
+A compiled model answers a few rows in less time than a thread takes to wake, so it answers inline
+as long as its learned cost says so. Everything else waits in the model's own queue and is taken by
+a runner as soon as one is idle, together with whatever waits beside it; nothing waits for company
+unless ``inference.batch_wait_s`` says so. The more there is to do, the larger the batches.
+
+All of it happens on one event loop; a runner gets a batch and gives its answers, and shares nothing
+else. Work that has begun is never stopped: when nobody waits for its answer any more, the answer is
+dropped.
+
+Source: Crankshaw et al., "Clipper: A Low-Latency Online Prediction Serving System", NSDI 2017, 4.3.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import numpy as np
 
 from modelway.bundles.manifest import Manifest
-from modelway.domain.errors import ModelwayError, OutputInvalid, PredictFailed
+from modelway.bundles.ports import Runtime
+from modelway.domain.errors import DeadlineExceeded, ModelwayError, PredictFailed, Unavailable
 from modelway.domain.inference import Outputs
-from modelway.domain.tables import Array, Table
-from modelway.inference.loading import LoadedModel
+from modelway.domain.signature import Signature
+from modelway.domain.tables import Table
+from modelway.inference.batching import (
+    Answer,
+    Batch,
+    Bounds,
+    Measure,
+    Pending,
+    Waiting,
+)
+from modelway.inference.checked import CheckedRuntime, no_rows
+from modelway.inference.cost import Cost
+from modelway.inference.runners import Runners
+from modelway.inference.samples import sample_table
 from modelway.settings import InferenceSettings
 
-Result = TypeVar("Result")
+ONNX: Final = "onnx"
+"""The runtime that may be called by several threads at a time and runs no Python of others."""
+
+GATHERED_S: Final = 0.002
+"""How much work goes to a runner at once where every request is asked for itself."""
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_EVERY: Final = 32
+"""One in so many inline calls is measured: measuring costs as much as the call costs beside it."""
+
+_WARM_ROWS = (1, 64)
+_PAYS: Final = 10
+_LEAST_UNITS: Final = 64
+_TRIED: Final = (8, 4)
+"""Every so many batches one may be so many times as large, to see whether that pays after all."""
+
+_TICK_S: Final = 0.01
+_FINE_S: Final = 1e-6
+
+
+class Watch(Protocol):
+    """Who counts what the queue does; called on the event loop, must neither block nor raise."""
+
+    def queued(self, seconds: float) -> None:
+        """A request waited so long until its batch was begun."""
+        ...
+
+    def batch(self, rows: int, requests: int, seconds: float) -> None:
+        """A runner was busy so long with a batch of so many rows and requests."""
+        ...
+
+
+_Future = asyncio.Future[Outputs]
+_Request = Pending[_Future]
+_Batch = Batch[_Future]
 
 
 class Execution:
-    """Runs models; ``close`` ends the threads."""
+    """Runs one opened model, and closes it.
 
-    def __init__(self, settings: InferenceSettings) -> None:
-        self._inline_rows = settings.inline_rows
-        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="infer")
-        self._own: dict[int, tuple[LoadedModel, ThreadPoolExecutor]] = {}
-        self._open: set[Future[Any]] = set()
+    ``runtime`` may be called by as many threads at a time as the model has runners.
+    """
 
-    async def run(self, model: LoadedModel, table: Table) -> Outputs:
-        """The model's outputs for a table; for a table without rows the model is not asked.
+    def __init__(
+        self,
+        name: str,
+        runtime: Runtime,
+        manifest: Manifest,
+        signature: Signature,
+        settings: InferenceSettings,
+        watch: Watch | None = None,
+    ) -> None:
+        self.cost = Cost()
+        self._name = name
+        self._runtime = CheckedRuntime(name, runtime, manifest, signature)
+        self._predict = self._runtime.predict
+        self._manifest = manifest
+        self._signature = signature
+        self._settings = settings
+        self._watch = watch
+        self._is_onnx = manifest.runtime == ONNX
+        self._is_tabular = signature.is_tabular
+        self._merges = merges(manifest, signature)
+        # What waits for a core counts against the core, not the graph.
+        self._clock = _core_clock() if self._is_onnx else time.perf_counter
+        self._measure = Measure(signature)
+        self._inline_units = 0
+        self._unmeasured = _EVERY
+        self._n_batches = 0
+        self._waiting: Waiting[_Future] = Waiting(name, settings.queue_requests)
+        self._running: set[_Batch] = set()
+        self._runners = Runners(name, settings.threads if self._is_onnx else settings.runners)
+        self._release_at: asyncio.Handle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request waits or is being answered."""
+        return bool(self._running) or len(self._waiting) > 0
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a runner."""
+        return len(self._waiting)
+
+    @property
+    def runners(self) -> int:
+        """How many calls of the model may run at a time."""
+        return self._runners.most
+
+    @property
+    def running(self) -> int:
+        """How many calls of the model run now."""
+        return len(self._running)
+
+    def warm_up(self) -> None:
+        """Ask the model a sample row, and measure what it costs; blocks, before the first ``run``.
 
         Raises:
-            PredictFailed: the model raised.
+            PredictFailed, InputRefused, OutputInvalid: the model cannot answer it.
+        """
+        sample = sample_table(self._signature)
+        self._predict(sample)  # the first call of any library is a slow one
+        if not self._is_onnx:
+            return
+        sizes = _WARM_ROWS if self._is_tabular else (sample.n_rows,)
+        for n_rows in sizes:
+            rows = sample.rows(np.zeros(n_rows, np.intp)) if self._is_tabular else sample
+            self._learn(*self._measured(rows)[1])
+
+    def predict(self, table: Table) -> Outputs:
+        """The model's outputs for a table, here and now; for callers without an event loop.
+
+        Raises:
+            PredictFailed, InputRefused, OutputInvalid: as ``run``.
+        """
+        if table.n_rows == 0 and self._is_tabular:
+            return no_rows(self._manifest)
+        return self._predict(table)
+
+    async def run(
+        self,
+        table: Table,
+        parameters: Mapping[str, object] = _NOTHING,
+        deadline: float | None = None,
+    ) -> Outputs:
+        """The model's outputs for a table; for a table without rows the model is not asked.
+
+        ``deadline`` is a time of ``time.monotonic``. Cancelling it takes the request out of the
+        queue.
+
+        Raises:
+            PredictFailed, ModelCrashed: the model raised, or its process died.
+            InputRefused: it refuses the values.
             OutputInvalid: it gave something that does not fit the table or its classes.
+            QueueFull: too many requests wait.
+            DeadlineExceeded: the deadline passed; the work is dropped if it had not begun.
+            Unavailable: the model is being closed.
         """
-        if table.n_rows == 0:
-            return no_rows(model.manifest)
-        if model.is_quick and table.n_rows <= self._inline_rows:
-            return predict(model, table)
-        pool = self._pool if model.is_shared else self._thread_of(model)
-        return await self._on(pool, lambda: predict(model, table))
+        units = table.n_rows if self._is_tabular else self._measure.units(table)
+        if deadline is not None and time.monotonic() >= deadline:
+            raise self._late()
+        if 0 < units <= self._inline_units:
+            self._unmeasured -= 1
+            if self._unmeasured:
+                return self._predict(table)
+            outputs, took = self._measured(table)
+            self._learn(*took)
+            self._unmeasured = 1 if self.cost.surprises else _EVERY
+            return outputs
+        if units == 0 and self._is_tabular:
+            return no_rows(self._manifest)
+        return await self._queued(table, parameters, units, deadline)
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """Run ``work`` on a thread of the pool: reading or writing what is large."""
-        return await self._on(self._pool, work)
+    def abandon(self) -> bool:
+        """Take nothing more and drop what waits; gives whether the model is closed.
 
-    def close(self) -> bool:
-        """Take nothing more, drop what waits; gives whether nothing runs any more.
-
-        What runs in a thread cannot be stopped and is not waited for. Calling it twice does no
-        harm.
+        It is not where it still runs, in a thread that nobody can stop. Twice does no harm.
         """
-        for pool in (self._pool, *(thread for _, thread in self._own.values())):
-            pool.shutdown(wait=False, cancel_futures=True)
-        return not self._open
+        self._stop()
+        if self._running:
+            return False
+        self._runtime.close()
+        return True
 
-    async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
-        future = pool.submit(work)
-        self._open.add(future)
-        future.add_done_callback(self._open.discard)
-        return await asyncio.wrap_future(future)
+    async def close(self) -> None:
+        """Take nothing more, drop what waits, wait for what runs, and close the model.
 
-    def _thread_of(self, model: LoadedModel) -> ThreadPoolExecutor:
-        # Keyed by identity; keeping the model beside its thread keeps the identity its own.
-        found = self._own.get(id(model.runtime))
-        if found is None:
-            found = (model, ThreadPoolExecutor(1, thread_name_prefix=f"infer-{model.name}"))
-            self._own[id(model.runtime)] = found
-        return found[1]
+        Twice does no harm.
+        """
+        self._stop()
+        while self._running:
+            await asyncio.sleep(_TICK_S)
+        await asyncio.to_thread(self._runtime.close)
+
+    def _stop(self) -> None:
+        self._closed = True
+        for one in list(self._waiting):
+            self._waiting.drop(one)
+            _settle(one, Unavailable(f"the model {self._name} is being closed"))
+        self._runners.close()
+
+    def _measured(self, table: Table) -> tuple[Outputs, tuple[int, float]]:
+        started = self._clock()
+        outputs = self._predict(table)
+        return outputs, (self._measure.units(table), self._clock() - started)
+
+    def _learn(self, units: int, seconds: float) -> None:
+        self.cost.learn(units, seconds)
+        if self._is_onnx:
+            self._inline_units = self.cost.most_units(self._settings.inline_s)
+
+    async def _queued(
+        self,
+        table: Table,
+        parameters: Mapping[str, object],
+        units: int,
+        deadline: float | None,
+    ) -> Outputs:
+        if self._closed:
+            raise Unavailable(f"the model {self._name} is being closed")
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._follow(loop)
+        # What is asked for itself anyway goes with anything.
+        key = self._measure.key(table, parameters) if self._merges else ()
+        pending = _Request(
+            table,
+            key,
+            loop.create_future(),
+            time.perf_counter(),
+            units,
+            self._measure.n_bytes(table),
+        )
+        self._waiting.add(pending)
+        timer = None
+        if deadline is not None:
+            timer = loop.call_later(deadline - time.monotonic(), self._expire, pending)
+        self._release_soon(loop)
+        try:
+            return await pending.future
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._waiting.drop(pending)
+            if not len(self._waiting) and self._release_at is not None:
+                self._release_at.cancel()
+                self._release_at = None
+
+    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work for this loop from now on; of what the last one left behind nobody is told."""
+        self._loop, self._release_at = loop, None
+        for batch in list(self._running):
+            if batch.is_answered:
+                self._running.discard(batch)
+
+    def _late(self) -> DeadlineExceeded:
+        return DeadlineExceeded(f"the model {self._name} did not answer in time")
+
+    def _expire(self, pending: _Request) -> None:
+        self._waiting.drop(pending)
+        _settle(pending, self._late())
+
+    def _release_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Release in the next turn of the loop, so that whoever comes in this one goes along."""
+        if len(self._running) >= self._runners.most:
+            return
+        if self._release_at is not None:
+            if not self._settings.batch_wait_s or not self._waiting.is_full(self._bounds()):
+                return
+            self._release_at.cancel()
+        self._release_at = loop.call_soon(self._release)
+
+    def _release(self) -> None:
+        """Give batches to runners that are idle."""
+        self._release_at = None
+        loop = asyncio.get_running_loop()
+        while not self._closed and len(self._running) < self._runners.most:
+            bounds = self._bounds()
+            oldest = self._waiting.oldest()
+            if oldest is None:
+                return
+            left = oldest.arrived + self._settings.batch_wait_s - time.perf_counter()
+            if self._merges and left > 0 and not self._waiting.is_full(bounds):
+                self._release_at = loop.call_later(left, self._release)
+                return
+            batch = _Batch(self._waiting.take(bounds))
+            self._n_batches += 1
+            self._runners.start(partial(self._answer, batch, loop), len(self._running))
+            self._running.add(batch)
+            if self._watch is not None:
+                now = time.perf_counter()
+                for one in batch.requests:
+                    self._watch.queued(now - one.arrived)
+
+    def _bounds(self) -> Bounds:
+        """How much goes to a runner at once, by what the model's calls cost.
+
+        Merging saves the fixed part of a call. Where that is a small part of a batch, a larger one
+        would only have its first request wait for its last. But that is judged by batches of the
+        past, and so larger ones are tried.
+        """
+        settings = self._settings
+        if self._merges:
+            units = settings.batch_rows
+            if self.cost.unit_s > 0.0:
+                pays = max(_LEAST_UNITS, _PAYS * self.cost.fixed_s / self.cost.unit_s)
+                every, times = _TRIED
+                if self._n_batches % every == every - 1:
+                    pays *= times
+                units = int(min(units, pays))
+            return Bounds(settings.queue_requests, units, settings.batch_bytes)
+        oldest = self._waiting.oldest()
+        requests = 1
+        if oldest is not None and self.cost.is_known:
+            each = self.cost.seconds(oldest.units)
+            requests = max(1, min(settings.queue_requests, int(GATHERED_S / max(each, 1e-6))))
+        units = self.cost.most_units(GATHERED_S)
+        return Bounds(requests, units, settings.batch_bytes)
+
+    def _answer(self, batch: _Batch, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer the batch; on a runner's thread."""
+        started = time.perf_counter()
+        try:
+            batch.answer(self._predict, self._clock, merged=self._merges)
+        except BaseException as error:  # noqa: BLE001 - a thread that ended would answer nobody
+            batch.fail(PredictFailed(f"the model {self._name} failed: {error!r}"))
+        try:
+            busy_s = time.perf_counter() - started
+            loop.call_soon_threadsafe(self._answered, batch, busy_s)
+        except RuntimeError:
+            # The loop has ended, and with it everybody who waited; there may be another by now.
+            self._running.discard(batch)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._release)
+
+    def _answered(self, batch: _Batch, busy_s: float) -> None:
+        """Hand out the batch's answers, after the runner has its next batch."""
+        self._running.discard(batch)
+        for took in batch.took:
+            self._learn(*took)
+        if self._release_at is None:
+            self._release()
+        for one, answer in zip(batch.requests, batch.answers, strict=True):
+            if answer is not None:
+                _settle(one, answer)
+        if self._watch is not None:
+            rows = sum(one.table.n_rows for one in batch.requests)
+            self._watch.batch(rows, len(batch.requests), busy_s)
 
 
-def predict(model: LoadedModel, table: Table) -> Outputs:
-    """The model's outputs, checked; whatever it raises becomes one of our errors.
+def merges(manifest: Manifest, signature: Signature) -> bool:
+    """Whether rows of several requests may be given to the model in one call.
 
-    Raises:
-        PredictFailed: the model raised.
-        OutputInvalid: it gave something that does not fit the table or its classes.
+    They may where the gate has proven the compiled model equal in batches of several sizes, or the
+    build has measured that a row is answered alike alone and among others. Tensors never are: what
+    their first axis means is the model's own affair.
     """
-    try:
-        outputs = model.runtime.predict(table)
-    except ModelwayError:
-        raise
-    except (Exception, SystemExit) as error:  # a model may raise anything at all
-        raise PredictFailed(f"the model {model.name} failed: {error!r}") from error
-    check_outputs(outputs, table.n_rows, model)
-    return outputs
+    return signature.is_tabular and (manifest.is_compiled or manifest.row_wise)
 
 
-def check_outputs(outputs: Outputs, n_rows: int, model: LoadedModel) -> None:
-    """Do nothing if the outputs are what the manifest promises for this many rows.
-
-    Raises:
-        OutputInvalid: they are not.
-    """
-    manifest = model.manifest
-    if not outputs:
-        raise OutputInvalid(f"the model {model.name} gave no output")
-    if manifest.classes is not None and "class_index" not in outputs:
-        raise OutputInvalid(f"the model {model.name} gave no class")
-    for name, array in outputs.items():
-        per_row = model.signature.is_tabular or name in _PER_ROW
-        if per_row and (array.ndim == 0 or len(array) != n_rows):
-            raise OutputInvalid(
-                f"the model {model.name} gave {name} of shape {array.shape} for {n_rows} rows"
-            )
-    index = outputs.get("class_index")
-    if index is not None:
-        n_classes = len(manifest.classes or ())
-        # Python's own comparison is the quicker one for the single row.
-        first, last = (index[0], index[0]) if n_rows == 1 else (index.min(), index.max())
-        if first < 0 or last >= n_classes:
-            raise OutputInvalid(f"the model {model.name} gave a class that it does not have")
+def _settle(pending: _Request, answer: Answer) -> None:
+    """Give the request its answer, if anybody still waits for it."""
+    future = pending.future
+    if future.done():
+        return
+    if isinstance(answer, ModelwayError):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
-def no_rows(manifest: Manifest) -> Outputs:
-    """The outputs for a table without rows; many models refuse one."""
-    if manifest.classes is None:
-        return {"prediction": np.empty(0)}
-    outputs: dict[str, Array] = {"class_index": np.empty(0, dtype=np.int64)}
-    if manifest.probabilities:
-        outputs["probabilities"] = np.empty((0, len(manifest.classes)))
-    return outputs
-
-
-_PER_ROW = frozenset(("class_index", "probabilities", "prediction"))
+def _core_clock() -> Callable[[], float]:
+    """The time a thread had a core, where the system has a clock for it that is fine enough."""
+    is_fine = time.get_clock_info("thread_time").resolution < _FINE_S
+    return time.thread_time if is_fine else time.perf_counter

@@ -1,11 +1,12 @@
-"""The router of a plain ``serve``: every endpoint is one loaded model, and that model is live."""
+"""The router of a plain ``serve``: an endpoint is a model's name, one of its versions is live."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelway.domain.errors import EndpointNotFound, NotFound
+from modelway.domain.errors import EndpointNotFound
 from modelway.domain.inference import InferenceRequest
+from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.loading import LoadedModel
 
 
@@ -16,37 +17,58 @@ class ImplicitRouter:
         EndpointNotFound: ``default`` is no model's name.
     """
 
-    def __init__(self, models: Sequence[LoadedModel], default: str | None = None) -> None:
-        self._models = {model.name: model for model in models}
+    def __init__(
+        self, catalogue: Catalogue, live: Sequence[Entry], default: str | None = None
+    ) -> None:
+        self._catalogue = catalogue
+        self._live = {entry.name: entry for entry in live}
         if default is None:
-            default = next(iter(self._models), None)
-        elif default not in self._models:
-            raise EndpointNotFound(default, list(self._models))
+            default = next(iter(self._live), None)
+        elif default not in self._live:
+            raise EndpointNotFound(default, list(self._live))
         self._default = default
 
     def endpoints(self) -> Sequence[str]:
         """The names of all endpoints, in the order they were given."""
-        return list(self._models)
+        return list(self._live)
 
-    def live(self, endpoint: str) -> LoadedModel:
-        """The model of an endpoint. Raises EndpointNotFound."""
-        model = self._models.get(endpoint)
-        if model is None:
-            raise EndpointNotFound(endpoint[:128], list(self._models))
-        return model
-
-    def choose(self, request: InferenceRequest) -> LoadedModel:
-        """The model of the request's endpoint.
+    def live(self, endpoint: str, version: str | None = None) -> Entry:
+        """The live entry of an endpoint, or that of a version.
 
         Raises:
             EndpointNotFound: there is no such endpoint.
-            NotFound: the request wants a version that is not loaded.
+            VersionNotFound: it never had this version.
         """
-        model = self.live(request.endpoint)
-        if request.version is not None and request.version != model.version:
-            raise NotFound(f"{model.name} has no version {request.version[:80]!r} loaded")
-        return model
+        entry = self._live.get(endpoint)
+        if entry is None:
+            raise EndpointNotFound(endpoint[:128], list(self._live))
+        if version is None or version == entry.version:
+            return entry
+        return self._catalogue.version(endpoint, version)
+
+    def versions(self, endpoint: str) -> Sequence[Entry]:
+        """Every version of an endpoint, the newest last. Raises EndpointNotFound."""
+        return self._catalogue.versions(endpoint)
+
+    def choose(self, request: InferenceRequest, live: LoadedModel) -> LoadedModel:
+        """The model by whose signature the request was read."""
+        return live
 
     def default(self) -> str | None:
         """The default endpoint."""
         return self._default
+
+    def promote(self, entry: Entry) -> Entry | None:
+        """Make an entry live, from the next request on; gives the one that was."""
+        before = self._live.get(entry.name)
+        self._live[entry.name] = entry
+        if self._default is None:
+            self._default = entry.name
+        return before
+
+    def remove(self, endpoint: str) -> None:
+        """Answer under a name no more; the default is not passed on. Raises EndpointNotFound."""
+        self.live(endpoint)
+        del self._live[endpoint]
+        if self._default == endpoint:
+            self._default = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelway.bundles.manifest import Manifest
@@ -12,35 +12,31 @@ from modelway.bundles.ports import Runtime
 from modelway.bundles.store import Bundle, open_bundle
 from modelway.domain.signature import Signature
 from modelway.inference.decoding import JsonDecoder
-from modelway.inference.samples import sample_table
+from modelway.inference.execution import Execution, Watch
 from modelway.inference.validation import Validator
-
-_SHARED_RUNTIMES = frozenset(("onnx",))
-"""The runtimes whose ``predict`` may be called by several threads at a time."""
+from modelway.settings import InferenceSettings
 
 OpenRuntime = Callable[[Path, Signature, Manifest], Runtime]
 """Opens the model of a bundle's folder; ``composition`` knows the frameworks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LoadedModel:
     """A bundle that answers under a name.
 
     ``version`` is the registry's number, or the digest for what was never registered.
-    ``load_s`` is how long opening and warming up took. ``is_quick`` models answer a few rows in
-    less time than a thread takes to wake; ``is_shared`` ones may be called by several threads at
-    a time.
+    ``load_s`` is how long opening and warming up took. ``asides`` counts what is read for it on a
+    thread right now: until there is none and nothing waits, it is not closed.
     """
 
     name: str
     version: str
     bundle: Bundle
-    runtime: Runtime
     validator: Validator
     decoder: JsonDecoder
+    execution: Execution
     load_s: float
-    is_quick: bool
-    is_shared: bool
+    asides: int = field(default=0)
 
     @property
     def signature(self) -> Signature:
@@ -52,9 +48,22 @@ class LoadedModel:
         """How the bundle is run."""
         return self.bundle.manifest
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody still needs it open."""
+        return self.asides > 0 or self.execution.busy
 
-def load_model(name: str, folder: Path, open_runtime: OpenRuntime, *, strict: bool) -> LoadedModel:
+
+def load_model(
+    name: str,
+    folder: Path,
+    open_runtime: OpenRuntime,
+    settings: InferenceSettings,
+    watched: Callable[[str, str], Watch] | None = None,
+) -> LoadedModel:
     """Check, open and warm up the bundle in ``folder``, to answer under ``name``.
+
+    ``watched`` gives who is told of the batches of a name's version.
 
     Raises:
         DigestMismatch: the contents are not those the record names.
@@ -63,25 +72,35 @@ def load_model(name: str, folder: Path, open_runtime: OpenRuntime, *, strict: bo
     """
     started = time.perf_counter()
     bundle = open_bundle(folder)
+    signature = served_signature(bundle, strict=settings.strict)
     runtime = open_runtime(folder, bundle.signature, bundle.manifest)
-    runtime.predict(sample_table(bundle.signature))
-    signature = _strictly(bundle.signature) if strict else bundle.signature
-    validator = Validator(signature, strict=strict)
+    watch = None if watched is None else watched(name, bundle.digest)
+    execution = Execution(name, runtime, bundle.manifest, bundle.signature, settings, watch)
+    try:
+        execution.warm_up()
+    except BaseException:
+        execution.abandon()
+        raise
+    validator = Validator(signature, strict=settings.strict)
     return LoadedModel(
         name=name,
         version=bundle.digest,
         bundle=bundle,
-        runtime=runtime,
         validator=validator,
         decoder=JsonDecoder(signature, validator),
+        execution=execution,
         load_s=time.perf_counter() - started,
-        is_quick=bundle.manifest.is_compiled,
-        is_shared=bundle.manifest.runtime in _SHARED_RUNTIMES,
     )
 
 
-def _strictly(signature: Signature) -> Signature:
-    """The signature with every column required that training data was never without."""
+def served_signature(bundle: Bundle, *, strict: bool) -> Signature:
+    """The signature that callers follow.
+
+    Where strict, every column is required that training data was never without.
+    """
+    signature = bundle.signature
+    if not strict:
+        return signature
     columns = tuple(
         replace(column, nullable=False, optional=False) if column.was_never_missing else column
         for column in signature.columns

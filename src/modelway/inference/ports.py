@@ -1,24 +1,32 @@
-"""What the data plane asks of others: who answers, who watches, who may.
+"""What the data plane asks of others: who answers, who watches, who may, who counts.
 
+Nothing heavy is imported here, so that a process that only directs others knows these words too.
 ``inference/implicit.py`` has the router of a plain ``serve``; endpoints with roles bring their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from modelway.domain.errors import ModelwayError
-from modelway.domain.inference import InferenceRequest, InferenceResponse
-from modelway.inference.loading import LoadedModel
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelway.domain.errors import ModelwayError
+    from modelway.domain.inference import InferenceRequest, InferenceResponse
+    from modelway.inference.catalogue import Entry
+    from modelway.inference.loading import LoadedModel
 
 
 class Router(Protocol):
-    """Which loaded model answers.
+    """Which version of which model answers.
 
     ``endpoints`` are the names that callers may use, in a stable order.
-    ``live`` is the model whose signature an endpoint's callers follow.
-    ``choose`` may give another version than the live one, for this request only.
+    ``live`` is the entry whose signature an endpoint's callers follow, or the one of a version.
+    ``versions`` are all that can be asked for by name, the newest last.
+    ``choose`` may give another open model than the live one, for this request only.
     ``default`` is the endpoint behind ``/predict``, None if there is no such one.
     """
 
@@ -26,12 +34,16 @@ class Router(Protocol):
         """The names of all endpoints."""
         ...
 
-    def live(self, endpoint: str) -> LoadedModel:
-        """The live model of an endpoint. Raises EndpointNotFound."""
+    def live(self, endpoint: str, version: str | None = None) -> Entry:
+        """The live entry, or that of a version. Raises EndpointNotFound, VersionNotFound."""
         ...
 
-    def choose(self, request: InferenceRequest) -> LoadedModel:
-        """The model that answers this request. Raises EndpointNotFound."""
+    def versions(self, endpoint: str) -> Sequence[Entry]:
+        """Every version of an endpoint. Raises EndpointNotFound."""
+        ...
+
+    def choose(self, request: InferenceRequest, live: LoadedModel) -> LoadedModel:
+        """The model that answers a request read by the signature of ``live``."""
         ...
 
     def default(self) -> str | None:
@@ -58,4 +70,60 @@ class Admission(Protocol):
 
     def principal(self, endpoint: str, headers: Mapping[str, str]) -> str | None:
         """Who calls, None for anybody. Raises a NotPermitted error to refuse."""
+        ...
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """One version of one model in one process.
+
+    ``state`` is ``ready``, ``loading``, ``failed`` (for ``reason``) or ``unloaded``. ``held_bytes``
+    is what it takes, by estimate.
+    """
+
+    name: str
+    version: str
+    live: bool
+    state: str
+    reason: str | None
+    held_bytes: int
+
+
+class Deployment(Protocol):
+    """Which bundles answer, and changing it.
+
+    ``load`` has a bundle answer under a name in every process, or changes nothing and raises why.
+    ``unload`` has nothing answer under a name any more, and raises EndpointNotFound if nothing did.
+    ``states`` are those of one process that answers.
+    """
+
+    async def load(self, name: str, folder: Path) -> str:
+        """Have the bundle of a folder answer; gives its version."""
+        ...
+
+    async def unload(self, name: str) -> None:
+        """Have nothing answer under a name."""
+        ...
+
+    async def states(self) -> list[ModelState]:
+        """Every version that is known."""
+        ...
+
+
+class Meter(Protocol):
+    """Who counts what happens to models; must neither block nor raise."""
+
+    def resident_bytes(self) -> int:
+        """What this process holds in memory now."""
+        ...
+
+    def loaded(self, name: str, version: str, seconds: float, held_bytes: int) -> None:
+        """A model was opened."""
+        ...
+
+    def load_failed(self, name: str, code: str) -> None:
+        """A model could not be opened, by an error of this code."""
+        ...
+
+    def unloaded(self, name: str, version: str) -> None:
+        """A model was closed."""
         ...

@@ -21,11 +21,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from modelway.bundles.store import Bundle
 from modelway.domain.errors import BadValue, NotAcceptable, OutputInvalid
 from modelway.domain.inference import InferenceResponse, RowWarning
 from modelway.domain.signature import Scalar
 from modelway.domain.tables import Array
-from modelway.inference.loading import LoadedModel
+from modelway.rest.quick_answers import quick_answer
 
 PREDICTION = "prediction"
 _TAKEN = frozenset(
@@ -43,15 +44,16 @@ class AnswerEncoder:
         BadValue: ``output_name`` is a word that answers use for something else.
     """
 
-    def __init__(self, model: LoadedModel, output_name: str = PREDICTION) -> None:
+    def __init__(self, bundle: Bundle, output_name: str = PREDICTION) -> None:
         if not output_name or output_name in _TAKEN or output_name.startswith("probability_"):
-            raise BadValue(f"the output of {model.name} cannot be called {output_name!r}")
+            raise BadValue(f"the output of a model cannot be called {output_name!r}")
         self._name = output_name
-        self._tabular = model.signature.is_tabular
-        self._label_names = model.signature.label_names
-        self._classes: Sequence[Scalar] = model.manifest.classes or ()
+        self._tabular = bundle.signature.is_tabular
+        self._label_names = bundle.signature.label_names
+        self._classes: Sequence[Scalar] = bundle.manifest.classes or ()
         self._keys, self._labels = self._texts(self._classes)
         self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
+        self._quick = quick_answer(bundle, output_name, self._keys, self._labels)
 
     def one(self, response: InferenceResponse) -> bytes:
         """The answer to a single object, as JSON.
@@ -59,6 +61,14 @@ class AnswerEncoder:
         Raises:
             OutputInvalid: the model gave something that is no JSON.
         """
+        if self._quick is not None:
+            found = self._quick(response)
+            if found is not None:
+                return found
+        return self.one_fully(response)
+
+    def one_fully(self, response: InferenceResponse) -> bytes:
+        """The same as ``one``, never by the quick path."""
         if not self._tabular:
             return self.many(response)
         (row,) = self._rows(response)

@@ -6,9 +6,13 @@ Header names are lower-case bytes, as servers give them; of a header sent twice 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from modelway.domain.errors import MalformedPayload
+
+if TYPE_CHECKING:
+    from modelway.rest.routes import Route
 
 Header = tuple[bytes, bytes]
 
@@ -40,10 +44,17 @@ class Headers(Mapping[str, str]):
 class Request:
     """One request: ``path`` is decoded, ``raw_path`` and ``query`` are as they came.
 
-    ``id`` names the request in answers and logs. ``body`` is whole by the time a route sees it.
+    ``id`` names the request in answers and logs. ``body`` is whole by the time a route sees it, and
+    no longer compressed. ``route`` is what its path was found to be, once it was, and ``captures``
+    are the parts of the path that stand where the route has braces. ``client`` is the address at
+    the other end, empty at a Unix socket; ``trace_id`` that of the caller's trace, where one is
+    followed.
     """
 
-    __slots__ = ("body", "headers", "id", "method", "path", "query", "raw_path")
+    __slots__ = (
+        *("body", "captures", "client", "headers", "id", "method", "path", "query", "raw_path"),
+        *("route", "trace_id"),
+    )
 
     def __init__(
         self,
@@ -53,7 +64,7 @@ class Request:
         *,
         raw_path: bytes = b"",
         query: bytes = b"",
-        headers: Mapping[bytes, bytes],
+        headers: dict[bytes, bytes],
         body: bytes = b"",
     ) -> None:
         self.id = request_id
@@ -63,6 +74,10 @@ class Request:
         self.query = query
         self.headers = headers
         self.body = body
+        self.client = ""
+        self.captures: Mapping[str, str] = {}
+        self.route: Route | None = None
+        self.trace_id: str | None = None
 
     def cells(self) -> list[tuple[str, str]]:
         """The fields of the query, each a name and a value, in the order in which they stand.
@@ -102,6 +117,9 @@ class Response:
 
 Answer = Callable[[Request], Awaitable[Response]]
 """What stands behind a route and a method; raises ``ModelwayError`` for what it cannot answer."""
+
+Refusal = Callable[[Exception, Request], Response]
+"""How an error looks in one protocol."""
 
 
 def constant(body: bytes, content_type: bytes = JSON, *, headers: Sequence[Header] = ()) -> Answer:

@@ -19,7 +19,7 @@ import msgspec
 
 from modelway import __version__
 from modelway.domain.signature import Column, Signature
-from modelway.inference.loading import LoadedModel
+from modelway.inference.catalogue import Entry
 from modelway.inference.samples import sample_inputs, sample_row
 from modelway.rest import openapi_schemas as schemas
 
@@ -47,7 +47,7 @@ _FAULTS = {
 
 
 def openapi_document(
-    models: Sequence[tuple[str, LoadedModel]],
+    models: Sequence[tuple[str, Entry]],
     *,
     default: str | None,
     prefix: str,
@@ -112,12 +112,12 @@ def _components(parts: Mapping[str, _Endpoint]) -> Schema:
 class _Endpoint:
     """The operations of one endpoint; ``word`` is the key of its predictions."""
 
-    def __init__(self, name: str, model: LoadedModel, word: str) -> None:
+    def __init__(self, name: str, model: Entry, word: str) -> None:
         self.name = name
         self.signature = model.signature
         self.title = model.signature.description or f"The model {name}"
-        self._manifest = model.manifest
-        self._strict = model.validator.strict
+        self._manifest = model.bundle.manifest
+        self._strict = model.strict
         self._word = word
 
     def components(self) -> Schema:

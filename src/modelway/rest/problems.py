@@ -38,11 +38,15 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.InvalidSignature: 400,
     errors.NotFound: 404,
     errors.EndpointNotFound: 404,
+    errors.VersionNotFound: 404,
     errors.RouteNotFound: 404,
     errors.SourceNotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.TargetExists: 409,
+    errors.NotPermitted: 403,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
     errors.Untrusted: 403,
     errors.DigestMismatch: 403,
     errors.UnsafeFormat: 403,
@@ -51,7 +55,12 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.NotCompilable: 500,
     errors.LoadFailed: 500,
     errors.PredictFailed: 500,
+    errors.ModelCrashed: 500,
     errors.OutputInvalid: 500,
+    errors.Overloaded: 503,
+    errors.QueueFull: 503,
+    errors.DeadlineExceeded: 504,
+    errors.OutOfMemory: 507,
     errors.Unavailable: 503,
     errors.NotReady: 503,
     errors.InvalidSettings: 500,
@@ -61,6 +70,7 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.PortInUse: 500,
 }
 
+_FAULT = HTTPStatus.INTERNAL_SERVER_ERROR.value
 _RETRY_AFTER_S = b"1"
 _log = logging.getLogger("modelway.rest")
 
@@ -72,49 +82,64 @@ def status_of(kind: type[errors.ModelwayError]) -> int:
 
 def problem_of(error: Exception, request: Request) -> Response:
     """The problem document of an error; what is the service's own fault goes to the log."""
-    if not isinstance(error, errors.ModelwayError):
-        return _failed(error, INTERNAL, request)
-    status = status_of(type(error))
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _failed(error, error.code, request)
-    headers: list[Header] = []
-    if isinstance(error, errors.MethodNotAllowed):
-        headers.append((b"allow", ", ".join(error.allowed).encode()))
-    if error.retryable:
-        headers.append((b"retry-after", _RETRY_AFTER_S))
-    content = _content(status, error.message, error.code, request)
+    status, code, message = told(error, request)
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": message,
+        "code": code,
+        "request_id": request.id,
+    }
     if isinstance(error, errors.SignatureMismatch):
         content["errors"] = [_entry(one) for one in error.problems]
         content["total"] = error.total
-    if error.hint is not None:
+    if isinstance(error, errors.ModelwayError) and status != _FAULT and error.hint is not None:
         content["hint"] = error.hint
-    return Response(msgspec.json.encode(content), PROBLEM, status=status, headers=headers)
+    return Response(
+        msgspec.json.encode(content), PROBLEM, status=status, headers=refusal_headers(error)
+    )
 
 
-def _failed(error: Exception, code: str, request: Request) -> Response:
+def told(error: Exception, request: Request) -> tuple[int, str, str]:
+    """Status, code and message of an error, fit for a stranger's eyes in any protocol.
+
+    Of a fault of the service or the model it says no more than the request's id; the log has the
+    rest.
+    """
+    if not isinstance(error, errors.ModelwayError):
+        return _FAULT, INTERNAL, _logged(error, INTERNAL, request)
+    status = status_of(type(error))
+    if status == _FAULT:
+        return _FAULT, error.code, _logged(error, error.code, request)
+    return status, error.code, error.message
+
+
+def refusal_headers(error: Exception) -> list[Header]:
+    """The headers that go with an error in every protocol."""
+    headers: list[Header] = []
+    if isinstance(error, errors.MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    if isinstance(error, errors.Unauthenticated):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, errors.ModelwayError) and error.retryable:
+        headers.append((b"retry-after", _RETRY_AFTER_S))
+    return headers
+
+
+def _logged(error: Exception, code: str, request: Request) -> str:
+    """Log a fault; gives what the caller may know of it."""
     _log.error(
         "%s %s failed: %s",
         request.method,
         request.path[:200],
         code,
         exc_info=error,
-        extra={"request_id": request.id},
+        extra={"request_id": request.id, "trace_id": request.trace_id},
     )
-    detail = f"the service failed; its log has the reason under the request id {request.id}"
-    if isinstance(error, errors.ModelFailed):
-        detail = f"the model failed; the log has the reason under the request id {request.id}"
-    return Response(msgspec.json.encode(_content(500, detail, code, request)), PROBLEM, status=500)
-
-
-def _content(status: int, detail: str, code: str, request: Request) -> dict[str, Any]:
-    return {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": request.id,
-    }
+    who = "model" if isinstance(error, errors.ModelFailed) else "service"
+    whose = "the" if who == "model" else "its"
+    return f"the {who} failed; {whose} log has the reason under the request id {request.id}"
 
 
 def _entry(problem: errors.Problem) -> dict[str, Any]:

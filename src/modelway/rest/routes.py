@@ -1,42 +1,45 @@
 """The route table: every path with what answers it, made once when the service starts.
 
-Almost every path is looked up whole. What is left are the templates of ``--route``, such as
-``/predict/{loc}/{mcc}``: segments of text and of columns, matched one by one.
+A path is looked up whole; failing that it is matched with the patterns of paths that name
+something, such as ``/models/{name}/predict``, and then with the templates of ``--route``, such as
+``/predict/{loc}/{mcc}``, whose segments are columns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-from modelway.domain.errors import BadValue, EndpointNotFound, MalformedPayload, RouteNotFound
+from modelway.domain.errors import BadValue, MalformedPayload, RouteNotFound
 from modelway.domain.signature import Signature
-from modelway.rest.http import Answer, Request, Response
-from modelway.rest.predict import Prediction
+from modelway.rest.http import Answer, Refusal, Request, Response
+from modelway.rest.problems import problem_of
 
 RESERVED = frozenset(
     (
         *("models", "health", "docs", "static", "openapi.json", "metrics", "admin", "jobs"),
-        *("v1", "v2", "invocations", "ping", "version", "openscoring"),
+        *("v1", "v2", "invocations", "ping", "version", "openscoring", "execution-parameters"),
     )
 )
 """First segments that are Modelway's own, now or for the protocols that it will speak."""
 
 _LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
 _COLUMN = re.compile(r"\{([^{}/]+)\}")
+_CAPTURE = re.compile(r"\{([a-z_]+)\}")
 
 
 class Route:
-    """One path: what answers each method."""
+    """One path: what answers each method; ``path`` is its template, once it stands in a table."""
 
-    __slots__ = ("allowed", "answers")
+    __slots__ = ("allowed", "answers", "path")
 
     def __init__(self, **answers: Answer) -> None:
         """``answers`` by method; HEAD is answered as GET is, OPTIONS by what is allowed."""
         if "GET" in answers:
             answers["HEAD"] = answers["GET"]
+        self.path = ""
         self.answers = answers
         self.allowed = (*answers, "OPTIONS")
         answers["OPTIONS"] = self._options
@@ -135,20 +138,34 @@ def _check_columns(names: Sequence[str], signature: Signature, wrong: str) -> No
         )
 
 
+FromCells = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
+"""Answers a row whose cells stood in the path, by column."""
+
+
 class RouteTable:
     """All routes of a service, under one prefix."""
 
-    def __init__(self, prefix: str, endpoints: Sequence[str]) -> None:
+    def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
-        self._endpoints = endpoints
-        self._templates: list[tuple[Template, Prediction]] = []
+        self._patterns: list[tuple[re.Pattern[str], Route]] = []
+        self._templates: list[tuple[Template, FromCells]] = []
+        self._refusals: list[tuple[str, Refusal]] = []
         self.routes: dict[str, Route] = {}
 
     def add(self, path: str, route: Route) -> None:
-        """Answer at ``path``, which is without the prefix."""
-        self.routes[self._prefix + path] = route
+        """Answer at ``path``, which is without the prefix.
 
-    def add_template(self, path: str, signature: Signature, prediction: Prediction) -> None:
+        A part in braces, ``{name}``, stands for anything without a slash and is captured. Of two
+        patterns that fit, the one added first answers.
+        """
+        route.path = self._prefix + path
+        if "{" not in path:
+            self.routes[self._prefix + path] = route
+            return
+        literal = re.escape(self._prefix + path).replace("\\{", "{").replace("\\}", "}")
+        self._patterns.append((re.compile(_CAPTURE.sub(r"(?P<\1>[^/]+?)", literal)), route))
+
+    def add_template(self, path: str, signature: Signature, answer: FromCells) -> None:
         """Answer at every path that fits the template.
 
         Raises:
@@ -159,34 +176,50 @@ class RouteTable:
         for other, _ in self._templates:
             if template.overlaps(other):
                 raise BadValue(f"--route {path}: {other.path} would answer there too")
-        self._templates.append((template, prediction))
+        self._templates.append((template, answer))
 
-    def other(self, request: Request) -> Route:
-        """The route of a path that is not in the table whole.
+    def refuse_as(self, path: str, refusal: Refusal) -> None:
+        """Have every error at ``path`` and below it look as another protocol wants it."""
+        self._refusals.append((self._prefix + path, refusal))
+
+    def refusal(self, path: str) -> Refusal:
+        """How an error at ``path`` looks."""
+        for start, refusal in self._refusals:
+            if path.startswith(start) and path[len(start) : len(start) + 1] in ("", "/", ":"):
+                return refusal
+        return problem_of
+
+    def find(self, request: Request) -> Route:
+        """The route of a request's path; what its pattern captures is put into the request.
 
         Raises:
-            EndpointNotFound: it names an endpoint that there is not.
             RouteNotFound: nothing answers there.
         """
-        raw = request.raw_path or quote(request.path).encode()
-        prefix = self._prefix.encode() + b"/"
+        route = self.routes.get(request.path)
+        if route is not None:
+            return route
+        raw = (request.raw_path or quote(request.path).encode()).decode("latin-1")
+        for pattern, found in self._patterns:
+            matched = pattern.fullmatch(raw)
+            if matched:
+                request.captures = {k: unquote(v) for k, v in matched.groupdict().items()}
+                return found
+        prefix = self._prefix + "/"
         if raw.startswith(prefix):
-            segments = raw.removeprefix(prefix).split(b"/")
-            for template, prediction in self._templates:
+            segments = raw.removeprefix(prefix).encode("latin-1").split(b"/")
+            for template, answer in self._templates:
                 cells = template.match(segments)
                 if cells is not None:
-                    return _templated(prediction, cells)
-            if segments[0] == b"models" and segments[2:] in ([], [b"predict"]):
-                name = unquote(segments[1].decode("latin-1")) if segments[1:] else ""
-                if name not in self._endpoints:
-                    raise EndpointNotFound(name[:128], self._endpoints)
+                    return _templated(template.path, answer, cells)
         unknown = RouteNotFound(request.path)
         unknown.hint = f"GET {self._prefix}/openapi.json lists all"
         raise unknown
 
 
-def _templated(prediction: Prediction, cells: Mapping[str, str]) -> Route:
-    async def answer(request: Request) -> Response:
-        return await prediction.from_path(request, cells)
+def _templated(path: str, answer: FromCells, cells: Mapping[str, str]) -> Route:
+    async def with_cells(request: Request) -> Response:
+        return await answer(request, cells)
 
-    return Route(GET=answer)
+    route = Route(GET=with_cells)
+    route.path = path
+    return route

@@ -14,8 +14,10 @@ _LISTEN = "0A"
 _BACKLOG = 2048
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, option: str = "--port") -> socket.socket:
     """A listening TCP socket, inheritable by child processes; port 0 takes a free one.
+
+    ``option`` is how the command line names the port.
 
     Raises:
         PortInUse: another process listens there; the message names it where that can be seen.
@@ -40,8 +42,37 @@ def bind(host: str, port: int) -> socket.socket:
         by = f" by {held}" if held else ""
         raise PortInUse(
             f"port {port} on {host} is in use{by}",
-            hint="choose another with --port, or --port 0 for a free one",
+            hint=f"choose another with {option}, or {option} 0 for a free one",
         ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """A listening Unix socket at ``path``, inheritable by child processes.
+
+    One that a process left behind when it died is replaced.
+
+    Raises:
+        PortInUse: another process listens there.
+        BadValue: there is something else at the path, or it cannot be made.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            if listener.connect_ex(str(path)) == 0:
+                raise PortInUse(f"another process listens at {path}")
+            path.unlink()
+            listener.close()
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise BadValue(f"cannot listen at {path}: {error.strerror or error}") from error
+    except PortInUse:
+        listener.close()
+        raise
     listener.set_inheritable(True)
     return listener
 

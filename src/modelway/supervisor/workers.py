@@ -1,8 +1,9 @@
-"""Worker processes in numbered slots: started, watched, restarted, drained.
+"""Worker processes in numbered slots: started, watched, asked, restarted, drained.
 
-A worker is a command that inherits the listening socket. Over its standard input it is given one
-line (its plan) and then nothing more: when that input ends, the supervisor is gone and the worker
-drains, so no worker outlives it. Over its standard output it says one line when it is ready.
+A worker is a command that inherits the listening sockets. Over its standard input it is given one
+line, its plan, and then an order a line; over its standard output it gives one line when it answers
+and then a report a line, in the order of the orders. When its input ends, the supervisor is gone
+and the worker drains, so no worker outlives it.
 
 A worker that dies before any was ready ends the whole service with its exit code, because the next
 one would die the same way; one that dies later is started again, at once if it had lived for a
@@ -11,156 +12,180 @@ while and with growing delay if not.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import selectors
 import signal
-import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import IO
 
 _LIVED_S = 10.0
 _LONGEST_DELAY_S = 10.0
-_TICK_S = 0.2
+_LONGEST_LINE_BYTES = 64 * 1024 * 1024
+_GRACE_S = 2.0
+"""How much longer than it may drain a worker has until it is killed."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCommand:
-    """How one worker is started: ``arguments`` for its slot, inherited ``fds``, its ``plan``."""
+    """How a worker is started: ``arguments`` for its slot, inherited ``fds``, ``plan`` of now."""
 
     arguments: Callable[[int], Sequence[str]]
     fds: Sequence[int]
-    plan: bytes
+    plan: Callable[[], bytes]
     environment: Mapping[str, str]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Slot:
     number: int
-    process: subprocess.Popen[bytes] | None = None
-    started_s: float = 0.0
-    due_s: float = 0.0
-    deaths: int = 0
+    process: asyncio.subprocess.Process | None = None
     ready: bool = False
+    asked: deque[asyncio.Future[bytes | None]] = field(default_factory=deque)
 
 
-@dataclass(slots=True)
 class Supervisor:
     """Keeps ``workers`` slots filled until it is told to stop.
 
     ``when_ready`` is called once, when every slot has been ready. ``drain_s`` is how long workers
-    get to finish open requests before they are killed.
+    get to finish open requests before they are killed. ``restarted`` is called with the slot of a
+    worker that died and is started again.
     """
 
-    command: WorkerCommand
-    workers: int
-    drain_s: float
-    when_ready: Callable[[], None]
-    _stopping: bool = False
-    _proven: bool = False
-    _announced: bool = False
-    _exit_code: int = 0
-    _slots: list[_Slot] = field(default_factory=list)
-    _watch: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    def __init__(
+        self,
+        command: WorkerCommand,
+        workers: int,
+        drain_s: float,
+        *,
+        when_ready: Callable[[], None],
+        restarted: Callable[[int], None],
+    ) -> None:
+        self._command = command
+        self._drain_s = drain_s
+        self._when_ready = when_ready
+        self._restarted = restarted
+        self._slots = [_Slot(number) for number in range(workers)]
+        self._stopping = asyncio.Event()
+        self._proven = False
+        self._announced = False
+        self._exit_code = 0
 
-    def run(self) -> int:
+    async def run(self) -> int:
         """Supervise until SIGTERM or SIGINT; gives the exit code for this process."""
-        self._slots = [_Slot(number) for number in range(self.workers)]
+        loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._stop)
-        try:
-            while not self._stopping:
-                self._fill()
-                self._listen()
-                self._reap()
-        finally:
-            self._drain()
+            loop.add_signal_handler(signum, self._stopping.set)
+        keeping = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
+        await self._stopping.wait()
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.gather(*(self._end(slot) for slot in self._slots))
         return self._exit_code
 
-    def _stop(self, _signum: int, _frame: FrameType | None) -> None:
-        self._stopping = True
+    async def ask(self, order: bytes, timeout_s: float) -> Mapping[int, bytes | None]:
+        """Give every worker an order, a line without its end; the reports by slot.
 
-    def _fill(self) -> None:
-        now = time.monotonic()
+        That of one that died is None.
+
+        One that is starting carries it out when it answers. One that does not report in time is
+        ended, and started again by the plan that holds then.
+        """
+        loop = asyncio.get_running_loop()
+        awaited = []
         for slot in self._slots:
-            if slot.process is None and now >= slot.due_s:
-                self._start(slot, now)
-
-    def _start(self, slot: _Slot, now: float) -> None:
-        process = subprocess.Popen(
-            list(self.command.arguments(slot.number)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=tuple(self.command.fds),
-            env=dict(self.command.environment),
-            start_new_session=True,
-        )
-        slot.process, slot.started_s = process, now
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        assert process.stdout is not None  # noqa: S101
-        try:
-            process.stdin.write(self.command.plan + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return  # it died at once; reaping says so
-        self._watch.register(process.stdout, selectors.EVENT_READ, slot)
-
-    def _listen(self) -> None:
-        for key, _ in self._watch.select(_TICK_S):
-            stream: IO[bytes] = key.fileobj  # type: ignore[assignment] # a process's own stdout
-            slot: _Slot = key.data
-            line = stream.readline()
-            self._watch.unregister(stream)
-            if line:
-                slot.ready = self._proven = True
-                log.info("worker ready", extra={"slot": slot.number, "pid": slot.process.pid})  # type: ignore[union-attr] # a slot that speaks has a process
-        if not self._announced and all(slot.ready for slot in self._slots):
-            self._announced = True
-            self.when_ready()
-
-    def _reap(self) -> None:
-        for slot in self._slots:
-            code = None if slot.process is None else slot.process.poll()
-            if code is None or slot.process is None:
+            process = slot.process
+            if process is None or process.stdin is None or process.returncode is not None:
                 continue
-            self._release(slot.process)
-            slot.process = None
-            if self._stopping:
-                continue
+            report: asyncio.Future[bytes | None] = loop.create_future()
+            slot.asked.append(report)
+            process.stdin.write(order + b"\n")
+            awaited.append((slot, process, report))
+        if not awaited:
+            return {}
+        await asyncio.wait([report for *_, report in awaited], timeout=timeout_s)
+        for slot, process, report in awaited:
+            if not report.done():
+                log.error("worker did not report", extra={"slot": slot.number, "pid": process.pid})
+                self.end(slot.number)
+        return {s.number: r.result() if r.done() else None for s, _, r in awaited}
+
+    def end(self, number: int) -> None:
+        """Kill the worker of a slot; another takes its place."""
+        process = self._slots[number].process
+        if process is not None and process.returncode is None:
+            process.kill()
+
+    async def _keep(self, slot: _Slot) -> None:
+        deaths = 0
+        while not self._stopping.is_set():
+            started_s = time.monotonic()
+            process = await self._start(slot)
+            await self._listen(slot, process)
+            code = await process.wait()
+            self._release(slot)
+            if self._stopping.is_set():
+                return
             log.error("worker died", extra={"slot": slot.number, "exit_code": code})
             if not self._proven:
                 self._exit_code = code if code > 0 else 1
-                self._stopping = True
-                continue
-            now = time.monotonic()
-            slot.deaths = 0 if now - slot.started_s > _LIVED_S else slot.deaths + 1
-            delay = min(_LONGEST_DELAY_S, 0.1 * 2**slot.deaths) if slot.deaths else 0.0
-            slot.due_s = now + delay
+                self._stopping.set()
+                return
+            deaths = 0 if time.monotonic() - started_s > _LIVED_S else deaths + 1
+            self._restarted(slot.number)
+            await asyncio.sleep(min(_LONGEST_DELAY_S, 0.1 * 2**deaths) if deaths else 0.0)
 
-    def _release(self, process: subprocess.Popen[bytes]) -> None:
-        for stream in (process.stdin, process.stdout):
-            if stream is None:
-                continue
-            if stream in self._watch.get_map():
-                self._watch.unregister(stream)
-            stream.close()
+    async def _start(self, slot: _Slot) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *self._command.arguments(slot.number),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=tuple(self._command.fds),
+            env=dict(self._command.environment),
+            start_new_session=True,
+            limit=_LONGEST_LINE_BYTES,
+        )
+        slot.process = process
+        assert process.stdin is not None  # noqa: S101 - asked for above
+        process.stdin.write(self._command.plan() + b"\n")
+        return process
 
-    def _drain(self) -> None:
-        """End every worker: ask, wait for ``drain_s`` and a little, then kill."""
-        living = [slot.process for slot in self._slots if slot.process is not None]
-        for process in living:
-            process.terminate()
-        deadline = time.monotonic() + self.drain_s + 2.0
-        for process in living:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("worker killed: it did not drain", extra={"pid": process.pid})
-                process.kill()
-                process.wait()
-            self._release(process)
-        self._watch.close()
+    async def _listen(self, slot: _Slot, process: asyncio.subprocess.Process) -> None:
+        """Hear what a worker reports, until it says no more."""
+        assert process.stdout is not None  # noqa: S101 - asked for when it was started
+        while line := await process.stdout.readline():
+            if not slot.ready:
+                slot.ready = self._proven = True
+                log.info("worker ready", extra={"slot": slot.number, "pid": process.pid})
+                if not self._announced and all(one.ready for one in self._slots):
+                    self._announced = True
+                    self._when_ready()
+            elif slot.asked:
+                report = slot.asked.popleft()
+                if not report.done():
+                    report.set_result(line)
+
+    def _release(self, slot: _Slot) -> None:
+        slot.process, slot.ready = None, False
+        while slot.asked:
+            report = slot.asked.popleft()
+            if not report.done():
+                report.set_result(None)
+
+    async def _end(self, slot: _Slot) -> None:
+        """End a worker: ask, wait for ``drain_s`` and a little, then kill."""
+        process = slot.process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), self._drain_s + _GRACE_S)
+        except TimeoutError:
+            log.warning("worker killed: it did not drain", extra={"pid": process.pid})
+            process.kill()
+            await process.wait()
+        self._release(slot)

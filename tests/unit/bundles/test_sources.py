@@ -60,7 +60,7 @@ def test_a_file_is_known_by_its_content(
         ("model.json", b'{"model": 1}'),
         ("model.json", b'{"learner'),
         ("model.bin", gzip.compress(b"text", mtime=0)),
-        ("model.bin", gzip.compress(pickle.dumps([1]))[:12]),
+        ("model.bin", gzip.compress(pickle.dumps([1]), mtime=0)[:12]),
         ("model.bin", b"x of something else"),
         ("model.pkl", b""),
         ("model.csv", b"a,b\n1,2\n"),

@@ -9,17 +9,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelway.domain.errors import EndpointNotFound, ModelwayError, NotFound, PredictFailed
+from modelway.domain.errors import (
+    EndpointNotFound,
+    ModelwayError,
+    PredictFailed,
+    VersionNotFound,
+)
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Table
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel
 from modelway.rest.app import create_app
-from modelway.settings import InferenceSettings, RestSettings
+from modelway.settings import RestSettings
 from support.asgi import asking, problem
-from support.served import FLOWER, compiled_bundle, flower_graph, function_bundle, loaded
+from support.served import (
+    FLOWER,
+    compiled_bundle,
+    flower_graph,
+    function_bundle,
+    loaded,
+    plane_of,
+)
 
 NUMBERS = Signature(columns=(Column("a", "a", Datatype.FP64),))
 
@@ -73,39 +84,40 @@ def request(endpoint: str, width: int = 2, value: float = 1.5, **options: str) -
 
 
 def plane(models: list[LoadedModel], *observers: Diary) -> DataPlane:
-    return DataPlane(ImplicitRouter(models), observers, settings=InferenceSettings(threads=1))
+    return plane_of(models, observers=observers)
+
+
+def inferred(told: DataPlane, asked: InferenceRequest) -> InferenceResponse:
+    async def infer() -> InferenceResponse:
+        return await told.infer(asked, await told.opened(asked.endpoint))
+
+    return asyncio.run(infer())
 
 
 def test_an_answer_says_who_gave_it(models: list[LoadedModel]) -> None:
-    response = asyncio.run(plane(models).infer(request("flower")))
+    response = inferred(plane(models), request("flower"))
     assert (response.endpoint, response.version) == ("flower", models[0].bundle.digest)
     assert response.outputs["class_index"].tolist() == [1]
     assert response.classes == (0, 1, 2)
     assert len(response.prediction_id) == 36
-    brought = asyncio.run(plane(models).infer(request("flower", prediction_id="mine")))
+    brought = inferred(plane(models), request("flower", prediction_id="mine"))
     assert brought.prediction_id == "mine"
 
 
-def test_a_version_that_is_not_loaded_is_not_answered_by_another(models: list[LoadedModel]) -> None:
-    with pytest.raises(NotFound):
-        asyncio.run(plane(models).infer(request("flower", version="7")))
-    version = models[0].version
-    assert asyncio.run(plane(models).infer(request("flower", version=version))).version == version
+def test_a_version_that_there_is_not_is_not_answered_by_another(models: list[LoadedModel]) -> None:
+    asked = plane(models)
+    with pytest.raises(VersionNotFound, match="no version '7'"):
+        asyncio.run(asked.opened("flower", "7"))
+    assert asyncio.run(asked.opened("flower", models[0].version)) is models[0]
 
 
 def test_observers_are_told_of_answers_and_failures(models: list[LoadedModel]) -> None:
     diary = Diary()
     told = plane(models, diary)
-    asyncio.run(told.infer(request("flower", prediction_id="one")))
+    inferred(told, request("flower", prediction_id="one"))
     with pytest.raises(PredictFailed):
-        asyncio.run(told.infer(request("picky", 1, 0.0)))
-    with pytest.raises(EndpointNotFound):
-        asyncio.run(told.infer(request("nobody")))
-    assert diary.told == [
-        ("answered", "one"),
-        ("failed", "predict-failed"),
-        ("failed", "endpoint-not-found"),
-    ]
+        inferred(told, request("picky", 1, 0.0))
+    assert diary.told == [("answered", "one"), ("failed", "predict-failed")]
 
 
 def test_observers_are_told_of_what_a_door_refused(models: list[LoadedModel]) -> None:
@@ -142,24 +154,24 @@ def test_a_broken_observer_costs_nobody_the_answer(
 ) -> None:
     diary = Diary()
     told = plane(models, Broken(), diary)
-    response = asyncio.run(told.infer(request("flower", prediction_id="one")))
+    response = inferred(told, request("flower", prediction_id="one"))
     assert response.prediction_id == "one"
     assert diary.told == [("answered", "one")]
     assert "an observer failed" in caplog.text
 
 
 def test_the_admission_says_who_calls(models: list[LoadedModel]) -> None:
-    guarded = DataPlane(ImplicitRouter(models), admission=Doorkeeper())
+    guarded = plane_of(models, admission=Doorkeeper())
     assert guarded.admit("flower", {"who": "ada"}) == "ada at flower"
     assert plane(models).admit("flower", {}) is None
 
 
 def test_the_default_is_the_first_or_the_named(models: list[LoadedModel]) -> None:
-    assert ImplicitRouter(models).default() == "flower"
-    assert ImplicitRouter(models, "picky").default() == "picky"
-    assert ImplicitRouter([]).default() is None
+    assert plane_of(models).router.default() == "flower"
+    assert plane_of(models, "picky").router.default() == "picky"
+    assert plane_of([]).router.default() is None
     with pytest.raises(EndpointNotFound):
-        ImplicitRouter(models, "nobody")
+        plane_of(models, "nobody")
 
 
 def test_closing_twice_does_no_harm(tmp_path: Path) -> None:

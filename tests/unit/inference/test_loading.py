@@ -12,6 +12,7 @@ from modelway.composition.frameworks import open_runtime
 from modelway.domain.errors import SignatureMismatch
 from modelway.domain.signature import Signature
 from modelway.inference import loading
+from modelway.settings import InferenceSettings
 from support.live import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "format-1-compiled"
@@ -35,7 +36,7 @@ def test_strict_takes_no_null_where_training_always_had_a_value(
         "loan",
         GOLDEN,
         lambda *of: open_runtime(*of, allow_pickle=False),
-        strict=strict,
+        InferenceSettings(strict=strict),
     )
     assert [c.nullable for c in model.signature.columns] == [not strict] * 3
     if strict:

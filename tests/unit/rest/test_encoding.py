@@ -34,7 +34,7 @@ def response(outputs: dict[str, Any], **options: Any) -> InferenceResponse:
 
 
 def predictions(model: LoadedModel, array: Any) -> list[Any]:
-    rows = msgspec.json.decode(AnswerEncoder(model).many(response({"prediction": array})))
+    rows = msgspec.json.decode(AnswerEncoder(model.bundle).many(response({"prediction": array})))
     return [row["prediction"] for row in rows]
 
 
@@ -69,12 +69,12 @@ def test_every_kind_of_array(pair: LoadedModel, array: Any, shown: list[Any]) ->
 @pytest.mark.parametrize("value", [object(), 1j, "\ud800", {1.5: {(): 1}}])
 def test_what_is_no_json_is_an_invalid_output(pair: LoadedModel, value: Any) -> None:
     with pytest.raises(OutputInvalid):
-        AnswerEncoder(pair).one(response({"prediction": objects(value)}))
+        AnswerEncoder(pair.bundle).one(response({"prediction": objects(value)}))
 
 
 def test_an_answer_to_one_row(flower: LoadedModel) -> None:
     outputs = {"class_index": np.array([1]), "probabilities": np.array([[0.25, 0.5, 0.25]])}
-    answer = AnswerEncoder(flower, "Species").one(response(outputs, classes=(0, 1, 2)))
+    answer = AnswerEncoder(flower.bundle, "Species").one(response(outputs, classes=(0, 1, 2)))
     assert answer == (
         b'{"Species":1,"label":"versicolor","probabilities":{"0":0.25,"1":0.5,"2":0.25},'
         b'"endpoint":"e","version":"1","prediction_id":"id"}'
@@ -83,7 +83,7 @@ def test_an_answer_to_one_row(flower: LoadedModel) -> None:
 
 def test_the_labels_are_those_of_the_version_that_answered(flower: LoadedModel) -> None:
     outputs = {"class_index": np.array([1])}
-    answer = AnswerEncoder(flower).one(response(outputs, classes=("9", "2")))
+    answer = AnswerEncoder(flower.bundle).one(response(outputs, classes=("9", "2")))
     said = msgspec.json.decode(answer)
     assert (said["prediction"], said["label"]) == ("2", "virginica")
 
@@ -91,7 +91,7 @@ def test_the_labels_are_those_of_the_version_that_answered(flower: LoadedModel) 
 def test_warnings_stand_with_their_rows(pair: LoadedModel) -> None:
     warnings = [RowWarning(1, "a", "out-of-range", "9", "less")]
     many = response({"prediction": np.array([1.0, 2.0])}, warnings=warnings)
-    first, second = msgspec.json.decode(AnswerEncoder(pair).many(many))
+    first, second = msgspec.json.decode(AnswerEncoder(pair.bundle).many(many))
     assert "warnings" not in first
     assert second["warnings"] == [
         {
@@ -107,18 +107,18 @@ def test_warnings_stand_with_their_rows(pair: LoadedModel) -> None:
 def test_a_warning_without_rows_is_dropped(pair: LoadedModel) -> None:
     warnings = [RowWarning(0, "x", "unknown-column", "'x'", "a column")]
     none = response({"prediction": np.empty(0)}, warnings=warnings)
-    assert AnswerEncoder(pair).many(none) == b"[]"
+    assert AnswerEncoder(pair.bundle).many(none) == b"[]"
 
 
 def test_warnings_of_what_is_not_finite_are_bounded(pair: LoadedModel) -> None:
     many = response({"prediction": np.full(5000, np.nan)})
-    rows = msgspec.json.decode(AnswerEncoder(pair).many(many))
+    rows = msgspec.json.decode(AnswerEncoder(pair.bundle).many(many))
     assert sum("warnings" in row for row in rows) == 1000
 
 
 def test_columns(flower: LoadedModel) -> None:
     outputs = {"class_index": np.array([2, 0]), "probabilities": np.eye(3)[[2, 0]]}
-    columns = AnswerEncoder(flower).columns(response(outputs, classes=(0, 1, 2)))
+    columns = AnswerEncoder(flower.bundle).columns(response(outputs, classes=(0, 1, 2)))
     assert columns == {
         "prediction": [2, 0],
         "label": ["virginica", "setosa"],
@@ -132,22 +132,23 @@ def test_columns(flower: LoadedModel) -> None:
 def test_columns_have_warnings_where_there_are_any(pair: LoadedModel) -> None:
     warnings = [RowWarning(1, "a", "out-of-range", "9", "less")]
     outputs = {"prediction": np.array([1.0, 2.0, np.nan])}
-    columns = AnswerEncoder(pair).columns(response(outputs, warnings=warnings))
+    columns = AnswerEncoder(pair.bundle).columns(response(outputs, warnings=warnings))
     assert list(columns)[-1] == "warnings"
     none, unusual, nan = columns["warnings"]
     assert none is None
     assert msgspec.json.decode(unusual)[0]["message"] == "a: expected less, got 9"
     assert [one["code"] for one in msgspec.json.decode(nan)] == ["not-finite"]
     empty = response({"prediction": np.empty(0)}, warnings=[RowWarning(0, "x", "c", "r", "e")])
-    assert "warnings" not in AnswerEncoder(pair).columns(empty)
+    assert "warnings" not in AnswerEncoder(pair.bundle).columns(empty)
 
 
 def test_the_prediction_alone(flower: LoadedModel) -> None:
     outputs = {"class_index": np.array([2])}
-    assert AnswerEncoder(flower, "S").alone(response(outputs, classes=(0, 1, 2))) == b'{"S":2}'
+    encoder = AnswerEncoder(flower.bundle, "S")
+    assert encoder.alone(response(outputs, classes=(0, 1, 2))) == b'{"S":2}'
 
 
 def test_outputs_under_other_names_are_one_mapping_a_row(pair: LoadedModel) -> None:
     outputs = {"low": np.array([1.0, 2.0]), "high": np.array([3.0, 4.0])}
-    rows = msgspec.json.decode(AnswerEncoder(pair).many(response(outputs)))
+    rows = msgspec.json.decode(AnswerEncoder(pair.bundle).many(response(outputs)))
     assert [row["prediction"] for row in rows] == [{"low": 1, "high": 3}, {"low": 2, "high": 4}]

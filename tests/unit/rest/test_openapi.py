@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from modelway.domain.signature import Column, Datatype, Signature
-from modelway.inference.loading import LoadedModel
+from modelway.inference.catalogue import Entry
 from modelway.rest.openapi import openapi_document
 from support.served import (
     FLOWER,
     compiled_bundle,
+    described,
     flower_graph,
     function_bundle,
-    loaded,
     tensor_bundle,
 )
 
@@ -36,16 +36,16 @@ PET = Signature(
 SOURCE = "def feed(kind, age_years, town, born, tame, weight):\n    return kind\n"
 
 
-def flower(folder: Path, *, strict: bool = False) -> LoadedModel:
+def flower(folder: Path, *, strict: bool = False) -> Entry:
     bundle = compiled_bundle(folder / "flower", flower_graph(), FLOWER, classes=(0, 1, 2))
-    return loaded(bundle, "flower", strict=strict)
+    return described(bundle, "flower", strict=strict)
 
 
-def pet(folder: Path, *, strict: bool = False) -> LoadedModel:
-    return loaded(function_bundle(folder / "pet", SOURCE, "feed", PET), "pet", strict=strict)
+def pet(folder: Path, *, strict: bool = False) -> Entry:
+    return described(function_bundle(folder / "pet", SOURCE, "feed", PET), "pet", strict=strict)
 
 
-def document(*models: LoadedModel, **options: Any) -> Any:
+def document(*models: Entry, **options: Any) -> Any:
     given: dict[str, Any] = {
         "default": models[0].name,
         "prefix": "",
@@ -130,7 +130,7 @@ def test_the_word_for_the_prediction_is_the_callers(tmp_path: Path) -> None:
 
 
 def test_tensors_are_nested_arrays_with_their_shape(tmp_path: Path) -> None:
-    found = document(loaded(tensor_bundle(tmp_path / "double"), "double"))
+    found = document(described(tensor_bundle(tmp_path / "double"), "double"))
     tensor = found["components"]["schemas"]["double.tensors"]["properties"]["X"]
     assert tensor["type"] == "array"
     assert "minItems" not in tensor

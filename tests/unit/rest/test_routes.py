@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from modelway.domain.errors import EndpointNotFound, MalformedPayload, RouteNotFound
+from modelway.domain.errors import MalformedPayload, RouteNotFound
 from modelway.domain.signature import Column, Datatype, Signature
-from modelway.rest.http import Request, constant
+from modelway.rest.http import Request, Response, constant
+from modelway.rest.problems import problem_of
 from modelway.rest.routes import Route, RouteTable, template_of
 
 SIGNATURE = Signature(
@@ -66,20 +67,47 @@ def test_a_route_allows_head_and_options() -> None:
     assert set(route.answers) == {"GET", "HEAD", "OPTIONS"}
 
 
-@pytest.mark.parametrize(
-    ("path", "error"),
-    [
-        ("/p/models/nobody", EndpointNotFound),
-        ("/p/models/nobody/predict", EndpointNotFound),
-        ("/p/models/a/else", RouteNotFound),
-        ("/models/nobody", RouteNotFound),
-        ("/p", RouteNotFound),
-        ("*", RouteNotFound),
-        ("", RouteNotFound),
-        ("/p/ünknown", RouteNotFound),
-    ],
-)
-def test_a_path_that_nobody_has(path: str, error: type[Exception]) -> None:
-    table = RouteTable("/p", ["a"])
-    with pytest.raises(error):
-        table.other(Request("id", "GET", path, headers={}))
+def asked(path: str, raw_path: str = "") -> Request:
+    return Request("id", "GET", path, raw_path=raw_path.encode(), headers={})
+
+
+@pytest.mark.parametrize("path", ["/p/models/a/else", "/models/a", "/p", "*", "", "/p/ünknown"])
+def test_a_path_that_nobody_has(path: str) -> None:
+    table = RouteTable("/p")
+    table.add("/models/{name}", Route(GET=constant(b"")))
+    with pytest.raises(RouteNotFound):
+        table.find(asked(path))
+
+
+def test_what_stands_in_braces_is_captured_and_unquoted() -> None:
+    table = RouteTable("/p")
+    one, two = Route(GET=constant(b"1")), Route(GET=constant(b"2"))
+    table.add("/m/{name}:predict", one)
+    table.add("/m/{name}/versions/{version}", two)
+    request = asked("/p/m/a:b:predict", "/p/m/a%3Ab:predict")
+    assert table.find(request) is one
+    assert request.captures == {"name": "a:b"}
+    request = asked("/p/m/a/b/versions/1.0", "/p/m/a%2Fb/versions/1.0")
+    assert table.find(request) is two
+    assert request.captures == {"name": "a/b", "version": "1.0"}
+
+
+def test_a_whole_path_is_found_before_a_pattern() -> None:
+    table = RouteTable()
+    one, two = Route(GET=constant(b"1")), Route(GET=constant(b"2"))
+    table.add("/m/{name}", one)
+    table.add("/m/a", two)
+    assert table.find(asked("/m/a")) is two
+    assert table.find(asked("/m/b")) is one
+
+
+def test_errors_below_a_path_look_as_its_protocol_wants() -> None:
+    def other(error: Exception, request: Request) -> Response:
+        return Response(b"other")
+
+    table = RouteTable("/p")
+    table.refuse_as("/v2", other)
+    for path in ("/p/v2", "/p/v2/models/x"):
+        assert table.refusal(path) is other
+    for path in ("/v2", "/p/v22", "/p/models"):
+        assert table.refusal(path) is problem_of

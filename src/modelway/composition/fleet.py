@@ -1,0 +1,159 @@
+"""A service of several processes: the supervisor's side of it, and its administration.
+
+A change of what answers goes to every worker twice. First each opens the bundle beside the one that
+answers; only if all of them could do the orders go out to answer with it, which each follows at
+once. The plan is changed in between, so a worker that dies at any moment is started again with what
+holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from modelway.composition import orders
+from modelway.composition.administration import administer
+from modelway.composition.plan import PlannedEndpoint, ServePlan
+from modelway.composition.watching import Watching
+from modelway.domain.errors import EndpointNotFound, Unavailable
+from modelway.inference.ports import ModelState
+from modelway.supervisor.workers import Supervisor, WorkerCommand
+from modelway.telemetry import metrics as table
+from modelway.telemetry.instruments import Metrics
+from modelway.telemetry.machine import EVERY_S, Machine
+from modelway.telemetry.slots import Slot
+
+_PREPARE_S = 600.0
+_COMMIT_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Fleet:
+    """The workers of a plan, which changes as they do; ``arguments`` start the worker of a slot."""
+
+    def __init__(
+        self,
+        plan: ServePlan,
+        arguments: Callable[[int], Sequence[str]],
+        fds: Sequence[int],
+        environment: Mapping[str, str],
+        when_ready: Callable[[], None],
+    ) -> None:
+        self._plan = plan
+        self.folders = {one.name: Path(one.folder) for one in plan.endpoints}
+        self._changing = asyncio.Lock()
+        self._metrics = Metrics(Slot.open(Path(plan.metrics_folder), "supervisor"))
+        command = WorkerCommand(
+            arguments, fds, lambda: msgspec.json.encode(self._plan), environment
+        )
+        self._supervisor = Supervisor(
+            command,
+            plan.serve.workers,
+            plan.serve.drain_s,
+            when_ready=when_ready,
+            restarted=self._restarted,
+        )
+
+    async def run(self, admin: socket.socket, watching: Watching | None) -> int:
+        """Serve until SIGTERM or SIGINT; gives the exit code for this process."""
+        plan = self._plan
+        administration = await administer(self, admin, Path(plan.home), Path(plan.metrics_folder))
+        beside = [asyncio.create_task(self._read())]
+        if watching is not None:
+            beside.append(asyncio.create_task(watching.follow(self)))
+        code = await self._supervisor.run()
+        for task in beside:
+            task.cancel()
+        await administration.drain(0)
+        return code
+
+    async def load(self, name: str, folder: Path) -> str:
+        """Have the bundle of a folder answer in every worker; gives its version.
+
+        Raises:
+            ModelwayError: a worker could not open it, and says why; nothing has changed.
+        """
+        async with self._changing:
+            folder = folder.absolute()
+            prepared = await self._ask(orders.Prepare(name, str(folder)), _PREPARE_S)
+            reports = prepared.values()
+            version = next((one.version for one in reports if one.version is not None), None)
+            fault = next((one for one in reports if one.code is not None), None)
+            if fault is not None or version is None:
+                if version is not None:
+                    await self._ask(orders.Discard(name, version), _COMMIT_S)
+                if fault is not None:
+                    raise orders.raised(fault)
+                raise Unavailable("no worker answers now", hint="try again in a moment")
+            self._plan = _with(self._plan, name, folder)
+            await self._commit(orders.Commit(name, version))
+            self.folders[name] = folder
+            return version
+
+    async def unload(self, name: str) -> None:
+        """Have nothing answer under a name. Raises EndpointNotFound."""
+        async with self._changing:
+            names = [one.name for one in self._plan.endpoints]
+            if name not in names:
+                raise EndpointNotFound(name[:128], names)
+            self._plan = _without(self._plan, name)
+            await self._commit(orders.Remove(name))
+
+    async def states(self) -> list[ModelState]:
+        """Those of the first worker that says."""
+        slots = await self.states_by_slot()
+        return list(next(iter(slots.values()), ()))
+
+    async def states_by_slot(self) -> Mapping[int, Collection[ModelState]]:
+        """The states of every worker that answers."""
+        reports = await self._ask(orders.Describe(), _COMMIT_S)
+        return {slot: report.states for slot, report in reports.items()}
+
+    async def _commit(self, order: orders.Commit | orders.Remove) -> None:
+        """Have every worker follow; one that does not is started again with the plan of now."""
+        for slot, report in (await self._ask(order, _COMMIT_S)).items():
+            if report.code is not None:
+                _log.error("worker cannot follow: %s", report.message, extra={"slot": slot})
+                self._supervisor.end(slot)
+
+    async def _ask(self, order: orders.Order, timeout_s: float) -> Mapping[int, orders.Report]:
+        """What came of an order, by slot, of each worker that lived to tell."""
+        lines = await self._supervisor.ask(msgspec.json.encode(order), timeout_s)
+        return {
+            slot: msgspec.json.decode(line, type=orders.Report)
+            for slot, line in lines.items()
+            if line is not None
+        }
+
+    def _restarted(self, slot: int) -> None:
+        self._metrics.counter(table.WORKER_RESTARTS, slot=str(slot)).add()
+
+    async def _read(self) -> None:
+        machine = Machine(self._metrics, Path(self._plan.home))
+        while True:
+            machine.read()
+            await asyncio.sleep(EVERY_S)
+
+
+def _with(plan: ServePlan, name: str, folder: Path) -> ServePlan:
+    """The plan with a bundle under a name, which may be new."""
+    endpoints = tuple(
+        msgspec.structs.replace(one, folder=str(folder)) if one.name == name else one
+        for one in plan.endpoints
+    )
+    if name not in {one.name for one in endpoints}:
+        endpoints = (*endpoints, PlannedEndpoint(name, str(folder)))
+    return msgspec.structs.replace(plan, endpoints=endpoints)
+
+
+def _without(plan: ServePlan, name: str) -> ServePlan:
+    """The plan without a name; no other becomes the default for it."""
+    endpoints = tuple(one for one in plan.endpoints if one.name != name)
+    default = "" if plan.default == name else plan.default
+    return msgspec.structs.replace(plan, endpoints=endpoints, default=default)

@@ -1,0 +1,74 @@
+"""What a supervisor orders its workers, and what they report: lines of standard input and output.
+
+One JSON object a line. The first line a worker is given is its plan; its first report says that it
+answers. After that every order has one report, in the order in which they were given.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from modelway.domain import errors
+from modelway.inference.ports import ModelState
+
+
+class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
+    """Open the bundle in ``folder`` beside the one that answers under ``name``."""
+
+    name: str
+    folder: str
+
+
+class Commit(msgspec.Struct, frozen=True, tag="commit"):
+    """Have the prepared version answer."""
+
+    name: str
+    version: str
+
+
+class Discard(msgspec.Struct, frozen=True, tag="discard"):
+    """Forget the prepared version."""
+
+    name: str
+    version: str
+
+
+class Remove(msgspec.Struct, frozen=True, tag="remove"):
+    """Have nothing answer under ``name``."""
+
+    name: str
+
+
+class Describe(msgspec.Struct, frozen=True, tag="describe"):
+    """Say what is open."""
+
+
+Order = Prepare | Commit | Discard | Remove | Describe
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of an order: the version that was prepared, what is open, or why it failed."""
+
+    version: str | None = None
+    states: tuple[ModelState, ...] = ()
+    code: str | None = None
+    message: str = ""
+    hint: str | None = None
+
+
+def failed(error: errors.ModelwayError) -> Report:
+    """The report of an order that could not be carried out."""
+    return Report(code=error.code, message=error.message, hint=error.hint)
+
+
+def raised(report: Report) -> errors.ModelwayError:
+    """The error that a report tells of; what only its class carries is not told."""
+    kinds = _kinds(errors.ModelwayError)
+    kind = next((one for one in kinds if one.code == report.code), errors.ModelwayError)
+    error = kind.__new__(kind)
+    errors.ModelwayError.__init__(error, report.message, hint=report.hint)
+    return error
+
+
+def _kinds(kind: type[errors.ModelwayError]) -> list[type[errors.ModelwayError]]:
+    return [kind, *(one for child in kind.__subclasses__() for one in _kinds(child))]

@@ -1,0 +1,186 @@
+"""One process that answers: the models of a plan, the data plane over them, and its HTTP door.
+
+What is imported here is what a serving process holds: the runtimes of its bundles and nothing that
+trains, converts or tabulates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelway.bundles.store import open_bundle
+from modelway.composition.elsewhere import ByAdministration
+from modelway.composition.isolation import opener
+from modelway.composition.plan import ServePlan
+from modelway.console import pages
+from modelway.inference.catalogue import Catalogue, Entry
+from modelway.inference.dataplane import DataPlane
+from modelway.inference.deployments import Deployments
+from modelway.inference.implicit import ImplicitRouter
+from modelway.inference.loading import LoadedModel, load_model
+from modelway.inference.metering import InferenceMetrics
+from modelway.inference.statistics import Statistics
+from modelway.rest.app import App, create_app
+from modelway.rest.encoding import PREDICTION, AnswerEncoder
+from modelway.rest.metering import HttpMetrics
+from modelway.rest.observed import Observed, Proxies
+from modelway.rest.routes import template_of
+from modelway.rest.server import Application, Server
+from modelway.rest.starting import Starting
+from modelway.settings import ServeSettings
+from modelway.telemetry.access import AccessLog
+from modelway.telemetry.instruments import Metrics
+from modelway.telemetry.machine import EVERY_S, Machine
+from modelway.telemetry.slots import Slot
+from modelway.telemetry.spans import PassedOn, Spans
+
+if TYPE_CHECKING:
+    from modelway.grpc.door import GrpcDoor
+
+_SPANS_S = 2.0
+"""How long the last spans have to be sent."""
+
+
+class Service:
+    """What answers in one process; ``slot`` names its numbers.
+
+    It is used by one event loop. ``deployments`` change what answers while it does.
+    """
+
+    def __init__(self, plan: ServePlan, slot: int) -> None:
+        self._plan = plan
+        self.metrics = Metrics(Slot.open(Path(plan.metrics_folder), str(slot)))
+        self._meter = InferenceMetrics(self.metrics)
+        self._machine = Machine(self.metrics, Path(plan.home))
+        self._statistics = Statistics()
+        self._catalogue = Catalogue(self._load, self._meter, plan.inference)
+        http = HttpMetrics(self.metrics)
+        self.server = Server(
+            Starting(plan.rest.prefix).answer,
+            max_body_bytes=plan.rest.max_body_bytes,
+            observe=http.observe,
+        )
+        self.plane: DataPlane
+        self.deployments: Deployments
+        self._reading: asyncio.TimerHandle | None = None
+        self._grpc: GrpcDoor | None = None
+        self._spans: Spans = PassedOn()
+        if plan.telemetry.traces:
+            from modelway.composition.tracing import open_spans
+
+            self._spans = open_spans(str(slot))
+
+    async def start(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept connections; until the models are open they are told so."""
+        await self.server.start(listeners)
+        self._read()
+
+    async def open(self) -> None:
+        """Open every model of the plan, and answer.
+
+        Raises:
+            ModelwayError: a model cannot be opened.
+            BadValue: a route or a word cannot be used.
+        """
+        plan = self._plan
+        live = []
+        for one in plan.endpoints:
+            bundle = await asyncio.to_thread(open_bundle, Path(one.folder))
+            live.append(self._catalogue.add(one.name, bundle))
+        router = ImplicitRouter(self._catalogue, live, plan.default or None)
+        self.deployments = Deployments(self._catalogue, router, self._check)
+        self.plane = DataPlane(
+            router,
+            self._catalogue,
+            observers=(self._meter, self._statistics),
+            settings=plan.inference,
+        )
+        app = application(plan, self.plane, self._statistics)
+        for entry in live:
+            if not plan.inference.lazy or entry.pinned:
+                await self._catalogue.opened(entry)
+        await self._open_grpc()
+        self.server.refusal = app.refusal
+        self.server.answer = self._observed(app)
+
+    async def drain(self) -> None:
+        """Finish what is under way, in the time there is for it."""
+        drains = [self.server.drain(self._plan.serve.drain_s)]
+        if self._grpc is not None:
+            drains.append(self._grpc.stop(self._plan.serve.drain_s))
+        await asyncio.gather(*drains)
+        self._spans.close(_SPANS_S)
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def close(self) -> bool:
+        """Give up the models; gives whether none of them runs any more."""
+        return self.plane.close() if hasattr(self, "plane") else True
+
+    def _observed(self, app: App) -> Application:
+        """The application, with spans and access log around it where they are wanted."""
+        telemetry = self._plan.telemetry
+        access = AccessLog(telemetry.access_log)
+        if not (telemetry.traces or access.on):
+            return app.answer
+        proxies = Proxies(self._plan.serve.trusted_proxies)
+        return Observed(app.answer, self._spans, access, proxies).answer
+
+    async def _open_grpc(self) -> None:
+        if self._plan.grpc_address:
+            from modelway.composition.grpc_door import open_door
+
+            self._grpc = await open_door(
+                self.plane,
+                self._plan.grpc,
+                self._plan.grpc_address,
+                self.metrics,
+                self._spans,
+                self._statistics,
+            )
+
+    def _load(self, name: str, folder: Path) -> LoadedModel:
+        opened = opener(self._plan.inference, allow_pickle=self._plan.allow_pickle)
+        return load_model(name, folder, opened, self._plan.inference, self._meter.watch)
+
+    def _check(self, entry: Entry) -> None:
+        """Refuse a bundle that does not fit the routes and words of its endpoint."""
+        for one in self._plan.endpoints:
+            if one.name == entry.name:
+                AnswerEncoder(entry.bundle, one.output_name or PREDICTION)
+                if one.route:
+                    template_of(one.route, entry.signature, ())
+
+    def _read(self) -> None:
+        self._machine.read()
+        self._reading = asyncio.get_running_loop().call_later(EVERY_S, self._read)
+
+
+def application(plan: ServePlan, plane: DataPlane, statistics: Statistics) -> App:
+    """The HTTP application over a data plane, with the console's pages."""
+    elsewhere = ByAdministration(plan.administration, Path(plan.home), plane.router.endpoints)
+    return create_app(
+        plane,
+        plan.rest,
+        pages=pages(),
+        templates={one.route: one.name for one in plan.endpoints if one.route},
+        output_names={one.name: one.output_name for one in plan.endpoints if one.output_name},
+        loopback=is_loopback(plan.serve),
+        statistics=statistics,
+        deployments=elsewhere,
+    )
+
+
+def is_loopback(serve: ServeSettings) -> bool:
+    """Whether only this machine reaches the service, over TCP."""
+    if serve.socket:
+        return False
+    try:
+        return ipaddress.ip_address(serve.host).is_loopback
+    except ValueError:
+        return serve.host == "localhost"

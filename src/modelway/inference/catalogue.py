@@ -1,0 +1,207 @@
+"""The catalogue: every version of every model that may answer, and which of them are open.
+
+An entry is known by its bundle's manifest and signature alone, so a service can describe hundreds
+of models and hold a few. One is opened when it is first asked, on a thread, while all others go on
+answering; those not asked for longest are closed where the open ones would take more memory than
+they may. What somebody still reads for or waits for is never closed under them.
+
+How much a model takes is what the process grew by while it was opened, at least the size of its
+file: no library says it better.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from modelway.bundles.store import Bundle
+from modelway.domain.errors import EndpointNotFound, ModelwayError, OutOfMemory, VersionNotFound
+from modelway.inference.loading import LoadedModel, served_signature
+from modelway.inference.ports import Meter
+from modelway.settings import InferenceSettings
+
+Load = Callable[[str, Path], LoadedModel]
+"""Opens the bundle of a folder under a name; blocks, raises what opening raises."""
+
+_DRAIN_TICK_S = 0.02
+
+_log = logging.getLogger("modelway.inference")
+
+
+class Entry:
+    """One version of one model: described always, open (``model``) or not.
+
+    ``signature`` is what callers follow, ``strict`` or not. ``used`` grows with every request, so
+    the smallest was asked longest ago. ``fault`` is why it could not be opened the last time that
+    was tried.
+    """
+
+    __slots__ = (
+        *("bundle", "fault", "held_bytes", "model", "name", "opening", "pinned", "signature"),
+        *("strict", "used"),
+    )
+
+    def __init__(self, name: str, bundle: Bundle, *, strict: bool, pinned: bool) -> None:
+        self.name = name
+        self.bundle = bundle
+        self.strict = strict
+        self.signature = served_signature(bundle, strict=strict)
+        self.pinned = pinned
+        self.model: LoadedModel | None = None
+        self.used = 0
+        self.held_bytes = 0
+        self.fault: ModelwayError | None = None
+        self.opening: asyncio.Future[LoadedModel] | None = None
+
+    @property
+    def version(self) -> str:
+        """The registry's number, or the digest for what was never registered."""
+        return self.bundle.digest
+
+    @property
+    def state(self) -> str:
+        """``ready``, ``loading``, ``failed`` or ``unloaded``."""
+        if self.model is not None:
+            return "ready"
+        if self.opening is not None:
+            return "loading"
+        return "unloaded" if self.fault is None else "failed"
+
+
+class Catalogue:
+    """What may answer; everything but ``load`` happens on the event loop."""
+
+    def __init__(self, load: Load, meter: Meter, settings: InferenceSettings) -> None:
+        self._load = load
+        self._meter = meter
+        self._strict = settings.strict
+        self._memory_bytes = settings.memory_bytes
+        self._pinned = settings.pinned_names
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._clock = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Every entry, model by model in the order they were added."""
+        return (entry for versions in self._entries.values() for entry in versions.values())
+
+    def add(self, name: str, bundle: Bundle) -> Entry:
+        """Know a bundle under a name, as its newest version; the same one twice is one entry."""
+        versions = self._entries.setdefault(name, {})
+        entry = versions.pop(bundle.digest, None)
+        if entry is None:
+            entry = Entry(name, bundle, strict=self._strict, pinned=name in self._pinned)
+        versions[bundle.digest] = entry
+        return entry
+
+    def versions(self, name: str) -> list[Entry]:
+        """The entries of a model, the newest last. Raises EndpointNotFound."""
+        found = self._entries.get(name)
+        if found is None:
+            raise EndpointNotFound(name[:128], list(self._entries))
+        return list(found.values())
+
+    def version(self, name: str, version: str) -> Entry:
+        """One entry. Raises EndpointNotFound, VersionNotFound."""
+        versions = self._entries.get(name)
+        if versions is None:
+            raise EndpointNotFound(name[:128], list(self._entries))
+        if version not in versions:
+            raise VersionNotFound(name, version, list(versions))
+        return versions[version]
+
+    async def opened(self, entry: Entry) -> LoadedModel:
+        """The entry's model, opened first if it is not.
+
+        Raises:
+            OutOfMemory: it does not fit beside what may not be closed.
+            ModelwayError: it cannot be opened.
+        """
+        self._clock += 1
+        entry.used = self._clock
+        if entry.model is not None:
+            return entry.model
+        if entry.opening is None:
+            task = asyncio.ensure_future(self._open(entry))
+            entry.opening = task
+            task.add_done_callback(lambda _: setattr(entry, "opening", None))
+        # A caller who leaves does not end it for the others.
+        return await asyncio.shield(entry.opening)
+
+    async def close(self, entry: Entry) -> None:
+        """Close the entry's model once nobody needs it; it stays known. Twice does no harm."""
+        model, entry.model = entry.model, None
+        if model is None:
+            return
+        entry.held_bytes = 0
+        while model.busy:
+            await asyncio.sleep(_DRAIN_TICK_S)
+        await model.execution.close()
+        self._meter.unloaded(entry.name, model.version)
+
+    def retire(self, entry: Entry) -> None:
+        """Begin to close the entry's model, without waiting for it."""
+        task = asyncio.ensure_future(self.close(entry))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def forget(self, entry: Entry) -> None:
+        """Close the entry's model and know it no more; what is under way is finished."""
+        versions = self._entries[entry.name]
+        del versions[entry.version]
+        if not versions:
+            del self._entries[entry.name]
+        self.retire(entry)
+
+    def abandon(self) -> bool:
+        """Take nothing more; gives whether no model runs any more. Twice does no harm.
+
+        One that still runs, in a thread that nobody can stop, is not waited for.
+        """
+        ended = [entry.model.execution.abandon() for entry in self if entry.model is not None]
+        return all(ended)
+
+    async def _open(self, entry: Entry) -> LoadedModel:
+        async with self._one_at_a_time:
+            await self._make_room(entry)
+            before = self._meter.resident_bytes()
+            try:
+                model = await asyncio.to_thread(self._load, entry.name, entry.bundle.folder)
+            except ModelwayError as error:
+                entry.fault = error
+                self._meter.load_failed(entry.name, error.code)
+                _log.error("%s cannot be opened: %s", entry.name, error)
+                raise
+            grown = self._meter.resident_bytes() - before
+            entry.held_bytes = max(grown, _file_bytes(entry.bundle.folder))
+            entry.model, entry.fault = model, None
+            self._meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
+            return model
+
+    async def _make_room(self, entry: Entry) -> None:
+        """Close what was not asked for longest until the entry fits."""
+        if not self._memory_bytes:
+            return
+        needed = _file_bytes(entry.bundle.folder)
+        while self._held_bytes() + needed > self._memory_bytes:
+            oldest = min(
+                (one for one in self if one.model is not None and not one.pinned),
+                key=lambda one: one.used,
+                default=None,
+            )
+            if oldest is None:
+                raise OutOfMemory(
+                    f"{entry.name} needs {needed} bytes; models that stay hold "
+                    f"{self._held_bytes()} of the {self._memory_bytes} that models may take"
+                )
+            await self.close(oldest)
+
+    def _held_bytes(self) -> int:
+        return sum(entry.held_bytes for entry in self)
+
+
+def _file_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,241 @@
+"""One HTTP/1.1 connection: bytes in, requests to the application, answers out in order.
+
+A request that can be answered without waiting is answered within the call that brought its bytes:
+no task, no queue, no second look at the event loop. The application is a coroutine all the same;
+only where it waits does a task take it on. So there is one path, and the short way through it is
+the usual one.
+
+Whatever is refused here ends the connection.
+
+Source: RFC 9112 (HTTP/1.1); RFC 9110, sections 10.1.1 (Expect) and 15.5.9 (408).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Generator
+from http import HTTPStatus
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from modelway.domain.errors import ModelwayError, RequestIncomplete
+from modelway.domain.identifiers import new_prediction_id
+from modelway.rest.http import Request, Response
+from modelway.rest.reading import CLOSE, RequestReader
+
+if TYPE_CHECKING:
+    from modelway.rest.server import Server
+
+LEAST_BYTES = 64 * 1024
+PATIENCE_S = 30.0
+"""A request that is not whole brings ``LEAST_BYTES``, or its end, every ``PATIENCE_S``; a caller
+takes some of its answer in that time."""
+
+IDLE_S = 75.0
+"""How long a connection stays open with nothing asked."""
+
+_LINGER_S = 1.0
+"""How long what still comes is read after a refusal: closing at once would destroy the answer."""
+
+_MOST_WAITING = 16
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._reader = RequestReader(self, server.max_body_bytes)
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # there before any use
+        self._client = ""
+        # The request that is being answered, and those behind it.
+        self._answering: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[Request, bytes]] = deque()
+        self._ending = False
+        # What the sweep looks at.
+        self._active_s = server.now_s
+        self._window_bytes = 0
+        self._unsent_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody has connected."""
+        self._transport = transport  # type: ignore[assignment] # a stream's
+        peer = transport.get_extra_info("peername")
+        self._client = peer[0] if isinstance(peer, tuple) else ""
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, and with it the wish for an answer."""
+        self._server.connections.discard(self)
+        self._stop()
+        self._waiting.clear()
+        if self._answering is not None:
+            self._answering.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come; the usual request is whole in one piece."""
+        if self._ending:
+            return
+        self._reader.feed(data)
+        if self._reader.in_request:
+            self._window_bytes += len(data)
+
+    def pause_writing(self) -> None:
+        """The caller takes answers slower than it asks: it may not ask more."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The caller has taken its answers."""
+        self._read_on()
+
+    def take(self, request: Request, connection: bytes) -> None:
+        """A request has come; it is answered after those before it."""
+        self._window_bytes = 0
+        request.client = self._client
+        if self._answering is None and not self._waiting:
+            self._answer(request, connection)
+            return
+        self._waiting.append((request, connection))
+        if len(self._waiting) >= _MOST_WAITING:
+            self._transport.pause_reading()
+
+    def invite(self) -> None:
+        """Let a caller send its body, unless an answer to something before is still to come."""
+        if self._answering is None and not self._waiting and not self._ending:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def refuse(self, error: ModelwayError, path: str = "") -> None:
+        """Answer with the error, as the path's protocol has it, and with nothing after it."""
+        if self._ending:
+            return
+        self._stop()
+        if self._answering is not None:
+            self._answering.cancel()
+        request = Request(new_prediction_id(), "", path, headers={})
+        self._send(request, self._server.refusal(path)(error, request), CLOSE)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._loop.call_later(_LINGER_S, self._transport.close)
+
+    def look(self, now_s: float) -> None:
+        """End what takes too long: called by the server's sweep every now and then."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent:
+            if unsent != self._unsent_bytes:
+                self._unsent_bytes, self._active_s = unsent, now_s
+            elif now_s - self._active_s > PATIENCE_S:
+                self._transport.abort()  # it does not take its answer
+            return
+        self._unsent_bytes = 0
+        if self._answering is not None or self._window_bytes >= LEAST_BYTES:
+            self._window_bytes, self._active_s = 0, now_s
+        elif self._reader.in_request:
+            if now_s - self._active_s > PATIENCE_S:
+                text = f"less than {LEAST_BYTES} bytes in {PATIENCE_S:g} s"
+                self.refuse(RequestIncomplete(f"the request did not come: {text}"))
+        elif now_s - self._active_s > IDLE_S:
+            self._end()
+
+    def drain(self) -> None:
+        """End the connection now if nothing is under way, else after its answer."""
+        if self._answering is None and not (self._reader.in_request or self._waiting):
+            self._end()
+
+    def _answer(self, request: Request, connection: bytes) -> None:
+        """Answer at once if nothing is to be waited for, else when it is done."""
+        answering = self._server.answer(request)
+        try:
+            awaited = answering.send(None)
+        except StopIteration as done:
+            self._respond(request, done.value, connection)
+            return
+        task = self._loop.create_task(self._later(request, connection, answering, awaited))
+        self._answering = task
+        self._server.tasks.add(task)
+        task.add_done_callback(self._go_on)
+
+    async def _later(
+        self,
+        request: Request,
+        connection: bytes,
+        answering: Coroutine[Any, Any, Response],
+        awaited: Any,
+    ) -> None:
+        self._respond(request, await _resumed(answering, awaited), connection)
+
+    def _go_on(self, task: asyncio.Task[None]) -> None:
+        """Answer what waits, until one of them has to wait for something."""
+        self._server.tasks.discard(task)
+        self._answering = None
+        while self._waiting and self._answering is None and not self._ending:
+            self._answer(*self._waiting.popleft())
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if len(self._waiting) < _MOST_WAITING and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _respond(self, request: Request, response: Response, connection: bytes) -> None:
+        if self._ending:
+            return
+        self._active_s = self._server.now_s
+        if self._server.draining:
+            connection = CLOSE
+        self._send(request, response, connection)
+        if connection is CLOSE:
+            self._end()
+
+    def _send(self, request: Request, response: Response, connection: bytes) -> None:
+        body = response.body
+        head = [
+            _STATUS_LINES[response.status],
+            self._server.date,
+            b"modelway-request-id: ",
+            request.id.encode(),
+            b"\r\n",
+            connection,
+        ]
+        head += [b"%s: %s\r\n" % header for header in response.headers]
+        if response.status != HTTPStatus.NO_CONTENT:
+            head.append(
+                b"content-type: %s\r\ncontent-length: %d\r\n\r\n"
+                % (response.content_type, len(body))
+            )
+        else:
+            head.append(b"\r\n")
+        if request.method != "HEAD":
+            head.append(body)
+        self._transport.write(b"".join(head))
+        self._server.observe(request, response)
+
+    def _end(self) -> None:
+        self._stop()
+        self._transport.close()
+
+    def _stop(self) -> None:
+        self._ending = True
+        self._reader.stop()
+
+
+@coroutine
+def _resumed(
+    answering: Coroutine[Any, Any, Response], awaited: Any
+) -> Generator[Any, Any, Response]:
+    """Go on with a coroutine that has been begun and waits for ``awaited``."""
+    try:
+        while True:
+            try:
+                sent = yield awaited
+            except BaseException as error:  # noqa: BLE001 - what is cancelled is told so
+                awaited = answering.throw(error)
+            else:
+                awaited = answering.send(sent)
+    except StopIteration as done:
+        response: Response = done.value
+        return response

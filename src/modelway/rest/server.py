@@ -1,0 +1,99 @@
+"""The HTTP server: listening sockets in, connections out; what all connections share.
+
+It accepts until it drains. Draining: nothing new is accepted, idle connections are closed, the
+others after the answer that is under way; what is still open when the time is over is cancelled and
+told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from email.utils import formatdate
+from typing import Any
+
+from modelway.rest.connection import Connection
+from modelway.rest.http import Refusal, Request, Response
+from modelway.rest.problems import problem_of
+
+Application = Callable[[Request], Coroutine[Any, Any, Response]]
+"""Answers one request whatever happens; it is begun outside a task (see ``connection.py``)."""
+
+Observed = Callable[[Request, Response], None]
+"""Told of every answer as it is sent."""
+
+TICK_S = 0.5
+_LAST_WORDS_S = 0.5
+_BACKLOG = 2048
+
+
+class Server:
+    """Serves an application on sockets that are bound already.
+
+    ``answer`` may be replaced while it serves, and ``refusal``, which gives how an error at a path
+    looks. ``now_s`` and ``date`` are as of the last tick.
+    """
+
+    def __init__(
+        self,
+        answer: Application,
+        *,
+        max_body_bytes: int,
+        observe: Observed | None = None,
+    ) -> None:
+        self.answer = answer
+        self.refusal: Callable[[str], Refusal] = lambda _path: problem_of
+        self.max_body_bytes = max_body_bytes
+        self.observe: Observed = observe or _unobserved
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.draining = False
+        self.now_s = self.loop.time()
+        self.date = b""
+        self._accepting: list[asyncio.Server] = []
+        self._ticking: asyncio.TimerHandle | None = None
+
+    async def start(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept connections on these sockets, which stay the caller's."""
+        self._tick()
+        for listener in listeners:
+            listening = (
+                self.loop.create_unix_server
+                if listener.family == socket.AF_UNIX
+                else self.loop.create_server
+            )
+            accepting = await listening(
+                lambda: Connection(self), sock=listener.dup(), backlog=_BACKLOG
+            )
+            self._accepting.append(accepting)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, finish what is under way, for so long; then cancel it."""
+        self.draining = True
+        for accepting in self._accepting:
+            accepting.close()
+        for connection in tuple(self.connections):
+            connection.drain()
+        deadline = self.loop.time() + seconds
+        while self.connections and self.loop.time() < deadline:
+            await asyncio.sleep(min(0.02, seconds))
+        for task in tuple(self.tasks):
+            task.cancel()
+        deadline = self.loop.time() + _LAST_WORDS_S
+        while self.connections and self.loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    def _tick(self) -> None:
+        self.now_s = self.loop.time()
+        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
+        for connection in tuple(self.connections):
+            connection.look(self.now_s)
+        self._ticking = self.loop.call_later(TICK_S, self._tick)
+
+
+def _unobserved(_request: Request, _response: Response) -> None:
+    """Do nothing."""

@@ -1,0 +1,196 @@
+"""The catalogue: what is open, what is opened when it is asked for, and what is closed for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from modelway.bundles.store import open_bundle
+from modelway.domain.errors import EndpointNotFound, LoadFailed, OutOfMemory, VersionNotFound
+from modelway.inference.catalogue import Catalogue, Entry
+from modelway.inference.deployments import KEPT_VERSIONS, Deployments
+from modelway.inference.implicit import ImplicitRouter
+from support.served import FLOWER, catalogue_of, compiled_bundle, flower_graph
+
+Result = TypeVar("Result")
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    certainties = dict(zip(NAMES, (0.75, 0.5, 0.625), strict=True))
+    return {
+        name: compiled_bundle(folder / name, flower_graph(value), FLOWER, classes=(0, 1, 2))
+        for name, value in certainties.items()
+    }
+
+
+def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    return asyncio.run(work())
+
+
+def entries(catalogue: Catalogue, bundles: Mapping[str, Path]) -> list[Entry]:
+    return [catalogue.add(name, open_bundle(folder)) for name, folder in bundles.items()]
+
+
+def states(catalogue: Catalogue) -> dict[str, str]:
+    return {entry.name: entry.state for entry in catalogue}
+
+
+def test_a_model_is_opened_once_however_many_ask(bundles: Mapping[str, Path]) -> None:
+    async def work() -> None:
+        catalogue = catalogue_of()
+        first, *_ = entries(catalogue, bundles)
+        assert set(states(catalogue).values()) == {"unloaded"}
+        models = await asyncio.gather(*(catalogue.opened(first) for _ in range(5)))
+        assert len({id(model) for model in models}) == 1
+        assert states(catalogue) == {"a": "ready", "b": "unloaded", "c": "unloaded"}
+
+    run(work)
+
+
+def test_the_one_not_asked_for_longest_makes_room(bundles: Mapping[str, Path]) -> None:
+
+    async def work() -> None:
+        catalogue = catalogue_of(memory_bytes=10**9)
+        a, b, c = entries(catalogue, bundles)
+        await catalogue.opened(a)
+        await catalogue.opened(b)
+        a.held_bytes = b.held_bytes = 10**9 // 2
+        await catalogue.opened(a)
+        await catalogue.opened(c)
+        assert states(catalogue) == {"a": "ready", "b": "unloaded", "c": "ready"}
+        await catalogue.opened(b)
+        assert b.state == "ready"
+
+    run(work)
+
+
+def test_what_is_pinned_stays_and_what_does_not_fit_is_refused(
+    bundles: Mapping[str, Path],
+) -> None:
+    async def work() -> None:
+        catalogue = catalogue_of(memory_bytes=10**9, pinned="a, b")
+        a, b, c = entries(catalogue, bundles)
+        await catalogue.opened(a)
+        await catalogue.opened(b)
+        a.held_bytes = b.held_bytes = 10**9 // 2
+        with pytest.raises(OutOfMemory, match="models that stay"):
+            await catalogue.opened(c)
+        assert states(catalogue) == {"a": "ready", "b": "ready", "c": "unloaded"}
+
+    run(work)
+
+
+def test_a_model_that_is_needed_is_closed_after_that(bundles: Mapping[str, Path]) -> None:
+    async def work() -> None:
+        catalogue = catalogue_of()
+        first, *_ = entries(catalogue, bundles)
+        model = await catalogue.opened(first)
+        model.asides += 1
+        closing = asyncio.create_task(catalogue.close(first))
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+        assert first.state == "unloaded"
+        assert await catalogue.opened(first) is not model
+        model.asides -= 1
+        await closing
+
+    run(work)
+
+
+def test_what_cannot_be_opened_says_so_each_time_and_may_be_tried_again(
+    bundles: Mapping[str, Path], tmp_path: Path
+) -> None:
+    folder = compiled_bundle(tmp_path / "x", b"no graph", FLOWER, classes=(0, 1, 2))
+
+    async def work() -> None:
+        catalogue = catalogue_of()
+        entry = catalogue.add("x", open_bundle(folder))
+        for _ in range(2):
+            with pytest.raises(LoadFailed):
+                await catalogue.opened(entry)
+        assert entry.state == "failed"
+        assert entry.fault is not None
+
+    run(work)
+
+
+def test_names_and_versions_that_there_are_not(bundles: Mapping[str, Path]) -> None:
+    catalogue = catalogue_of()
+    first, *_ = entries(catalogue, bundles)
+    assert catalogue.version("a", first.version) is first
+    with pytest.raises(VersionNotFound, match="sha256"):
+        catalogue.version("a", "7")
+    with pytest.raises(EndpointNotFound):
+        catalogue.version("nobody", "7")
+    with pytest.raises(EndpointNotFound):
+        catalogue.versions("nobody")
+
+
+class TestDeployments:
+    def deployed(self, bundles: Mapping[str, Path], **settings: Any) -> tuple[Any, ...]:
+        catalogue = catalogue_of(**settings)
+        live = catalogue.add("a", open_bundle(bundles["a"]))
+        router = ImplicitRouter(catalogue, [live])
+        refused: list[str] = []
+
+        def check(entry: Entry) -> None:
+            if entry.version in refused:
+                raise LoadFailed("not this one")
+
+        return Deployments(catalogue, router, check), catalogue, router, live, refused
+
+    def test_prepared_is_not_live_until_committed(self, bundles: Mapping[str, Path]) -> None:
+        async def work() -> None:
+            deployments, catalogue, router, live, _ = self.deployed(bundles)
+            await catalogue.opened(live)
+            version = await deployments.prepare("a", bundles["b"])
+            assert router.live("a") is live
+            deployments.commit("a", version)
+            assert router.live("a").version == version
+            assert router.live("a", live.version) is live
+            await asyncio.sleep(0.05)
+            assert live.state == "unloaded"
+
+        run(work)
+
+    def test_what_is_refused_or_discarded_is_forgotten(self, bundles: Mapping[str, Path]) -> None:
+        async def work() -> None:
+            deployments, catalogue, router, live, refused = self.deployed(bundles)
+            refused.append(open_bundle(bundles["b"]).digest)
+            with pytest.raises(LoadFailed, match="not this one"):
+                await deployments.load("a", bundles["b"])
+            deployments.discard("a", await deployments.prepare("a", bundles["c"]))
+            assert [entry.version for entry in catalogue.versions("a")] == [live.version]
+            deployments.discard("a", live.version)
+            assert router.live("a") is live
+
+        run(work)
+
+    def test_the_same_bundle_again_is_no_change(self, bundles: Mapping[str, Path]) -> None:
+        async def work() -> None:
+            deployments, catalogue, router, live, _ = self.deployed(bundles)
+            model = await catalogue.opened(live)
+            await deployments.load("a", bundles["a"])
+            assert router.live("a").model is model
+
+        run(work)
+
+    def test_so_many_versions_are_known(self, tmp_path: Path, bundles: Mapping[str, Path]) -> None:
+        async def work() -> None:
+            deployments, catalogue, router, *_ = self.deployed(bundles)
+            for k in range(KEPT_VERSIONS + 2):
+                graph = flower_graph(0.5 + k / 100)
+                folder = compiled_bundle(tmp_path / str(k), graph, FLOWER, classes=(0, 1, 2))
+                version = await deployments.load("a", folder)
+            assert router.live("a").version == version
+            assert len(catalogue.versions("a")) == KEPT_VERSIONS
+
+        run(work)
