@@ -158,6 +158,7 @@ class Service:
 
     def _read(self) -> None:
         self._machine.read()
+        self._meter.look(self._catalogue)
         self._reading = asyncio.get_running_loop().call_later(EVERY_S, self._read)
 
 

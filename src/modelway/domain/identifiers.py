@@ -1,35 +1,39 @@
 """Identifiers of predictions and requests: UUID version 7, sorted by time.
 
-Source: RFC 9562, section 5.7.
+The random bits are fresh in every millisecond, and counted up within it.
+
+Source: RFC 9562, section 5.7 and, for the counter, section 6.2, method 2.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from itertools import count
 
-_BLOCK = 256
-_RANDOM_BYTES = 10
-
-
-def _randoms() -> Iterator[str]:
-    """Texts of 20 hexadecimal digits; the system is asked for many at once, being slow to ask."""
-    while True:
-        block = os.urandom(_BLOCK * _RANDOM_BYTES).hex()
-        for start in range(0, len(block), 2 * _RANDOM_BYTES):
-            yield block[start : start + 2 * _RANDOM_BYTES]
-
-
-_next_random = _randoms().__next__
-_VARIANTS = {f"{digit:x}": "89ab"[digit % 4] for digit in range(16)}
+_TAIL_BITS = 48
+_begun = (0, "", count())
+"""The millisecond, the text of its identifiers up to the last 48 bits, and those bits in turn;
+always replaced whole, so that threads see the one or the other."""
 
 
 def new_prediction_id() -> str:
-    """A fresh UUIDv7 as text of 36 characters; the first 48 bits are Unix time in milliseconds.
+    """A fresh UUIDv7 as text of 36 characters; the first 48 bits are Unix time in milliseconds."""
+    global _begun
+    milliseconds, head, tails = _begun
+    now = time.time_ns() // 1_000_000
+    if now != milliseconds:
+        head, tails = _beginning(now)
+        _begun = now, head, tails
+    return f"{head}{next(tails):012x}"
 
-    To be called by one thread of a process, and not across a fork.
-    """
-    random = _next_random()
-    at = f"{time.time_ns() // 1_000_000:012x}"
-    return f"{at[:8]}-{at[8:]}-7{random[:3]}-{_VARIANTS[random[3]]}{random[4:7]}-{random[8:]}"
+
+def _beginning(milliseconds: int) -> tuple[str, count[int]]:
+    """What the identifiers of a millisecond have in common, and their last bits in turn."""
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random >> 68) << 64
+    value |= 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
+    text = f"{value:032x}"
+    # The highest of the last bits is left for the counter to run into.
+    tail = (value & (1 << _TAIL_BITS) - 1) >> 1
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-", count(tail)

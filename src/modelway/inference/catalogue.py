@@ -75,7 +75,7 @@ class Catalogue:
 
     def __init__(self, load: Load, meter: Meter, settings: InferenceSettings) -> None:
         self._load = load
-        self._meter = meter
+        self.meter = meter
         self._strict = settings.strict
         self._memory_bytes = settings.memory_bytes
         self._pinned = settings.pinned_names
@@ -140,7 +140,7 @@ class Catalogue:
         while model.busy:
             await asyncio.sleep(_DRAIN_TICK_S)
         await model.execution.close()
-        self._meter.unloaded(entry.name, model.version)
+        self.meter.unloaded(entry.name, model.version)
 
     def retire(self, entry: Entry) -> None:
         """Begin to close the entry's model, without waiting for it."""
@@ -167,18 +167,18 @@ class Catalogue:
     async def _open(self, entry: Entry) -> LoadedModel:
         async with self._one_at_a_time:
             await self._make_room(entry)
-            before = self._meter.resident_bytes()
+            before = self.meter.resident_bytes()
             try:
                 model = await asyncio.to_thread(self._load, entry.name, entry.bundle.folder)
             except ModelwayError as error:
                 entry.fault = error
-                self._meter.load_failed(entry.name, error.code)
+                self.meter.load_failed(entry.name, error.code)
                 _log.error("%s cannot be opened: %s", entry.name, error)
                 raise
-            grown = self._meter.resident_bytes() - before
+            grown = self.meter.resident_bytes() - before
             entry.held_bytes = max(grown, _file_bytes(entry.bundle.folder))
             entry.model, entry.fault = model, None
-            self._meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
+            self.meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
             return model
 
     async def _make_room(self, entry: Entry) -> None:

@@ -51,7 +51,6 @@ class DataPlane:
         self._observers = tuple(observers)
         self._admission = admission
         settings = settings or InferenceSettings()
-        self._patience_s = settings.deadline_s
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="aside")
         self._open: set[Future[Any]] = set()
 
@@ -83,9 +82,7 @@ class DataPlane:
         started = time.monotonic()
         try:
             model = self.router.choose(request, live)
-            outputs = await model.execution.run(
-                request.table, request.parameters, request.deadline or started + self._patience_s
-            )
+            outputs = await model.execution.run(request.table, request.parameters, request.deadline)
         except ModelwayError as error:
             self._failed(request, error, time.monotonic() - started)
             raise
@@ -104,7 +101,7 @@ class DataPlane:
                 try:
                     observer.answered(request, response, seconds)
                 except Exception:  # noqa: BLE001 - an observer's fault must not cost the answer
-                    _log.exception("an observer failed")
+                    self._observer_failed(observer)
         return response
 
     def refused(self, endpoint: str, headers: Mapping[str, str], error: ModelwayError) -> None:
@@ -149,4 +146,8 @@ class DataPlane:
             try:
                 observer.failed(request, error, seconds)
             except Exception:  # noqa: BLE001 - an observer's fault must not cost the refusal
-                _log.exception("an observer failed")
+                self._observer_failed(observer)
+
+    def _observer_failed(self, observer: Observer) -> None:
+        _log.exception("an observer failed")
+        self.catalogue.meter.observer_failed(type(observer).__name__)

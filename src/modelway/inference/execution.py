@@ -102,6 +102,7 @@ class Execution:
         self._manifest = manifest
         self._signature = signature
         self._settings = settings
+        self._patience_s = settings.deadline_s
         self._watch = watch
         self._is_onnx = manifest.runtime == ONNX
         self._is_tabular = signature.is_tabular
@@ -259,15 +260,13 @@ class Execution:
             self._measure.n_bytes(table),
         )
         self._waiting.add(pending)
-        timer = None
-        if deadline is not None:
-            timer = loop.call_later(deadline - time.monotonic(), self._expire, pending)
+        left_s = self._patience_s if deadline is None else deadline - time.monotonic()
+        timer = loop.call_later(left_s, self._expire, pending)
         self._release_soon(loop)
         try:
             return await pending.future
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
             self._waiting.drop(pending)
             if not len(self._waiting) and self._release_at is not None:
                 self._release_at.cancel()

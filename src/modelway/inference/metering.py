@@ -17,6 +17,7 @@ from modelway.telemetry.metrics import short_version
 
 if TYPE_CHECKING:
     from modelway.domain.inference import InferenceRequest, InferenceResponse
+    from modelway.inference.catalogue import Catalogue
 
 OK = "ok"
 
@@ -98,9 +99,24 @@ class InferenceMetrics:
     def unloaded(self, name: str, version: str) -> None:
         """A model was closed."""
         self._metrics.counter(table.MODEL_UNLOADS, endpoint=name).add()
-        self._held(name, version).clear()
+        labels = {"endpoint": name, "version": short_version(version)}
+        for gauge in (table.MODEL_MEMORY_BYTES, table.QUEUE_DEPTH, table.RUNNERS):
+            self._metrics.gauge(gauge, **labels).clear()
         self._open.add(-1)
         self._answered.pop((name, version), None)
+
+    def observer_failed(self, observer: str) -> None:
+        """An observer of this kind raised."""
+        self._metrics.counter(table.OBSERVER_FAILURES, observer=observer).add()
+
+    def look(self, catalogue: Catalogue) -> None:
+        """Write down how much waits for each open model, and what runs it; every now and then."""
+        for entry in catalogue:
+            if entry.model is not None:
+                labels = {"endpoint": entry.name, "version": short_version(entry.version)}
+                execution = entry.model.execution
+                self._metrics.gauge(table.QUEUE_DEPTH, **labels).set(execution.waiting)
+                self._metrics.gauge(table.RUNNERS, **labels).set(execution.runners)
 
     def _held(self, name: str, version: str) -> Gauge:
         return self._metrics.gauge(

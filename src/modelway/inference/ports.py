@@ -127,3 +127,7 @@ class Meter(Protocol):
     def unloaded(self, name: str, version: str) -> None:
         """A model was closed."""
         ...
+
+    def observer_failed(self, observer: str) -> None:
+        """An observer of this kind raised; the answer was given all the same."""
+        ...

@@ -39,6 +39,7 @@ _LINGER_S = 1.0
 """How long what still comes is read after a refusal: closing at once would destroy the answer."""
 
 _MOST_WAITING = 16
+_NO_CONTENT = HTTPStatus.NO_CONTENT.value
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
@@ -51,7 +52,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = server.loop
-        self._reader = RequestReader(self, server.max_body_bytes)
+        self._reader = RequestReader(self, server.max_body_bytes, server.known_heads)
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # there before any use
         self._client = ""
         # The request that is being answered, and those behind it.
@@ -202,7 +203,7 @@ class Connection(asyncio.Protocol):
             connection,
         ]
         head += [b"%s: %s\r\n" % header for header in response.headers]
-        if response.status != HTTPStatus.NO_CONTENT:
+        if response.status != _NO_CONTENT:
             head.append(
                 b"content-type: %s\r\ncontent-length: %d\r\n\r\n"
                 % (response.content_type, len(body))

@@ -16,6 +16,7 @@ from typing import Any
 from modelway.rest.connection import Connection
 from modelway.rest.http import Refusal, Request, Response
 from modelway.rest.problems import problem_of
+from modelway.rest.reading import KnownHeads
 
 Application = Callable[[Request], Coroutine[Any, Any, Response]]
 """Answers one request whatever happens; it is begun outside a task (see ``connection.py``)."""
@@ -47,6 +48,7 @@ class Server:
         self.max_body_bytes = max_body_bytes
         self.observe: Observed = observe or _unobserved
         self.loop = asyncio.get_running_loop()
+        self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
