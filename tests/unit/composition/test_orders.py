@@ -1,0 +1,59 @@
+"""Orders and reports: what is written is what is read, errors keep their kind."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from modelway.composition import orders
+from modelway.domain.errors import (
+    BadValue,
+    DigestMismatch,
+    EndpointNotFound,
+    LoadFailed,
+    ModelwayError,
+)
+from modelway.inference.ports import ModelState
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        orders.Prepare("a", "/b"),
+        orders.Commit("a", "1"),
+        orders.Discard("a", "1"),
+        orders.Remove("a"),
+        orders.Describe(),
+    ],
+)
+def test_an_order_is_one_line(order: orders.Order) -> None:
+    line = msgspec.json.encode(order)
+    assert b"\n" not in line
+    assert msgspec.json.decode(line, type=orders.Order) == order
+
+
+def test_a_report_of_what_is_open() -> None:
+    states = (ModelState("a", "1", True, "ready", None, 5),)
+    line = msgspec.json.encode(orders.Report(states=states))
+    assert msgspec.json.decode(line, type=orders.Report).states == states
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LoadFailed("broken", hint="mend it"),
+        DigestMismatch("here", "a", "b"),
+        EndpointNotFound("x", ["y"]),
+        BadValue("so"),
+    ],
+)
+def test_an_error_keeps_its_kind_and_words(error: ModelwayError) -> None:
+    line = msgspec.json.encode(orders.failed(error))
+    found = orders.raised(msgspec.json.decode(line, type=orders.Report))
+    assert type(found) is type(error)
+    assert (found.message, found.hint, str(found)) == (error.message, error.hint, str(error))
+
+
+def test_a_code_that_nobody_knows_is_an_error_all_the_same() -> None:
+    found = orders.raised(orders.Report(code="other", message="so"))
+    assert type(found) is ModelwayError
