@@ -16,6 +16,7 @@ import click
 import pytest
 
 from modelway.cli.main import cli
+from support.clients import client_python
 from support.documents import blocks, commands, documents
 from support.live import MODELWAY, ROOT, Serve, absent
 
@@ -139,3 +140,15 @@ def assert_holds(found: Any, shown: Any) -> None:
         assert found == pytest.approx(shown, abs=0.01)
     else:
         assert found == shown
+
+
+def test_a_client_of_another_server_works_as_it_is_shown(serve: Serve, iris_bundle: Path) -> None:
+    service = serve(iris_bundle)
+    path = ROOT / "docs" / "how-to" / "use-clients-of-other-servers.md"
+    (shown,) = [text for language, text in blocks(path) if language == "python"]
+    script = shown.replace("127.0.0.1:8080", service.url.removeprefix("http://"))
+    done = subprocess.run(
+        [client_python("tritonclient"), "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2" in done.stdout
