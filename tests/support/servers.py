@@ -12,6 +12,9 @@ from pathlib import Path
 
 from support.live import MODELWAY, READY_S, Serve, Service, wait_until_ready
 
+ALONE = {"MODELWAY__ADMIN__PORT": "0", "MODELWAY__SERVE__WORKERS": "1"}
+"""Servers beside one another take free ports, and are one process unless a test wants more."""
+
 
 @contextlib.contextmanager
 def servers(own: Path) -> Iterator[Serve]:
@@ -40,15 +43,13 @@ def servers(own: Path) -> Iterator[Serve]:
         if home is not None:
             shutil.copytree(home, own / "home", dirs_exist_ok=True)
         words = [*command, *arguments, "--port", str(port), "--home", own / "home"]
-        words += ["--admin-port", "0"]
-        words += [] if "--workers" in arguments else ["--workers", "1"]
         words += ["--prefix", prefix] if prefix else []
         with log.open("w") as stream:
             process = subprocess.Popen(
                 [str(word) for word in words],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **ALONE, **(environment or {})},
                 cwd=folder,
                 text=True,
             )

@@ -14,7 +14,7 @@ from modelway.domain.errors import ModelwayError
 from modelway.settings import Settings
 from modelway.supervisor.sockets import bind
 
-CORE = ("click", "httptools", "msgspec", "numpy", "onnxruntime", "uvicorn", "uvloop")
+CORE = ("click", "httptools", "msgspec", "numpy", "onnxruntime", "uvloop")
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "sklearn": ("scikit-learn", "onnx", "pandas", "cloudpickle", "joblib"),

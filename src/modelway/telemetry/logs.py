@@ -78,7 +78,6 @@ def configure_logs(settings: TelemetrySettings, stream: TextIO | None = None) ->
         root.removeHandler(old)
     root.addHandler(writer)
     root.setLevel(level)
-    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
 
 
 def _time(record: logging.LogRecord) -> str:
