@@ -64,9 +64,11 @@ lock:
 docs: setup
 	$(BIN)/python -m modelway.cli.reference docs/reference
 
-# Measurements beside the tests; wrk and the peers that bench/http_stack.py names are not in the lock.
+# Measurements beside the tests. The comparison installs its peers into environments of their own and
+# needs wrk; what bench/http_stack.py names is not in the lock.
 bench: setup
 	$(BIN)/python bench/compiled_table.py
+	$(BIN)/python bench/compare.py
 
 # What is too long for a check; its figures are committed.
 soak: setup

@@ -1,0 +1,103 @@
+"""The end of the performance page: beside the first figures, how it was measured, faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from page_tables import table
+from peers import ALL
+from performance_goals import ratio
+from samples import Figures
+
+FAR_UNDER = 0.75
+"""A figure under this share of the first measurement's is explained."""
+
+
+def first(figures: Figures) -> Iterator[str]:
+    """The peers beside their first measurement."""
+    yield from ("## Beside the first measurement", "")
+    yield from (
+        "The peers were measured once before anything of this was built. A figure more than 25 %",
+        "worse than it was then is explained.",
+        "",
+    )
+    lines = []
+    for peer in ALL.values():
+        for name, then in peer.first.items():
+            if name == "start":
+                now = figures.median("start_s", what="start", peer=peer.name, model="iris")
+                found = ratio(then, now)
+            else:
+                keys = {"peer": peer.name, "model": "iris", "connections": int(name)}
+                now = figures.median("requests_per_s", what="requests", **keys)
+                found = ratio(now, then)
+            if now is None or found is None:
+                continue
+            case = "cold start, s" if name == "start" else f"requests/s, {name} connections"
+            why = (peer.explanation or "not yet explained") if found < FAR_UNDER else ""
+            lines.append((peer.title, case, f"{then:,}", f"{now:,.4g}", f"{found:.2f}", why))
+    yield from table(("", "", "then", "now", "as good as then", ""), lines)
+
+
+def method(content: dict[str, Any], figures: Figures) -> Iterator[str]:
+    """How it was measured, and what was checked."""
+    yield from (
+        "## How it was measured",
+        "",
+        "`python bench/compare.py` installs every peer into an environment of its own, with pinned",
+        "requirements (`bench/peers/*/requirements.txt`), fits the four models, starts one server",
+        "at a time, and asks it all 10,000 distinct rows before anything is timed. wrk then cycles",
+        "through these rows and counts what is not 2xx; while it does, rows with known answers are",
+        "sent beside it. Nobody caches answers. Modelway gives labels and probabilities, the",
+        "others the label only, which is less work. Limits read our requests and look at nothing",
+        "in them.",
+        "",
+    )
+    lines = []
+    for peer in ALL.values():
+        checks = [
+            f for key, f in figures.by_key.items() if key[0] == "check" and key[1] == peer.name
+        ]
+        rows = sum(sum(one["checked_rows"]) for one in checks)
+        wrong = sum(sum(one["wrong"]) for one in checks)
+        worst = max((max(one["worst"]) for one in checks), default=0.0)
+        checked = f"{rows:,} rows, {wrong} wrong, off by {worst:.0e} at most" if checks else ""
+        version = content["versions"].get(peer.name, "")
+        lines.append((peer.title, version, peer.how, checked))
+    yield from table(("", "version", "started as", "checked"), lines)
+    runs = sorted({one["run"] for one in content["figures"]})
+    if len(runs) > 1:
+        yield from (f"The figures come from {len(runs)} runs: {', '.join(runs)}.", "")
+
+
+def failures(content: dict[str, Any]) -> Iterator[str]:
+    """What failed, so that nothing is missing silently."""
+    failed = [one for one in content["figures"] if one["what"] == "failed"]
+    latest = content["figures"] and max(one["run"] for one in content["figures"])
+    failed = [one for one in failed if one["run"] == latest]
+    unclean = [
+        one
+        for one in content["figures"]
+        if any(sum(one.get(fault, [0])) for fault in ("refused", "broken", "wrong"))
+    ]
+    if not failed and not unclean:
+        return
+    yield from ("## What failed", "")
+    for one in failed:
+        reason = str(one["reason"][0]).strip().replace("\n", " ")[:300]
+        yield f"- {_case(one)}, {one['stage'][0]}: `{reason}`"
+    for one in unclean:
+        counts = ", ".join(
+            f"{sum(one[fault])} {fault}"
+            for fault in ("refused", "broken", "wrong")
+            if sum(one.get(fault, [0]))
+        )
+        yield f"- {_case(one)}: {counts} of {sum(one.get('requests', [0])):,}"
+    yield ""
+
+
+def _case(figure: dict[str, Any]) -> str:
+    words = [ALL[figure["peer"]].title, figure.get("model", ""), figure["what"]]
+    words += [f"{figure[key]} {key}" for key in ("connections", "rows", "models") if key in figure]
+    return ", ".join(filter(None, [*words, figure.get("form", "")]))
