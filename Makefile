@@ -72,6 +72,7 @@ bench: setup
 
 # What is too long for a check; its figures are committed.
 soak: setup
+	PYTHONPATH=tests $(BIN)/python bench/serving_soak.py
 	PYTHONPATH=tests $(BIN)/python bench/random_pipelines.py
 
 clean:

@@ -8,18 +8,18 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.live import Answer, Serve, Service, ask
+from support.administered import Administered, until
+from support.live import Serve, Service, ask
 from support.served import FLOWER, compiled_bundle, flower_graph
 
 ROW = {"sepal_length": 5.0, "petal_width": 2.2}
 CERTAINTY = {"first": 0.75, "second": 0.5, "third": 0.625}
-WAIT_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -32,56 +32,11 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     }
 
 
-class Administered:
-    """A running service and its administration."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        until(lambda: "Administration" in service.log.read_text())
-        lines = service.log.read_text().splitlines()
-        line = next(line for line in lines if line.startswith("Administration"))
-        self.url = line.rpartition(" ")[2]
-        self.key = service.log.parent / "home" / "admin.key"
-
-    def send(
-        self, method: str, path: str, payload: object = None, key: str | None = None
-    ) -> Answer:
-        """One request, with the key."""
-        bearer = f"Bearer {self.key.read_text().strip() if key is None else key}"
-        headers = {"authorization": bearer}
-        return ask(self.url + path, payload=payload, headers=headers, method=method)
-
-    def load(self, bundle: Path, name: str = "flower") -> Answer:
-        """Have a bundle answer."""
-        return self.send("PUT", f"/models/{name}", {"bundle": str(bundle)})
-
-    def metric(self, line: str) -> float:
-        """The number of a series."""
-        text = ask(f"{self.url}/metrics").body.decode()
-        found = [one for one in text.splitlines() if one.startswith(line + " ")]
-        return float(found[0].rpartition(" ")[2]) if found else 0.0
-
-    def workers(self) -> Mapping[int, Mapping[str, Any]]:
-        """The live versions of each worker by name."""
-        said: Any = self.send("GET", "/models").json
-        return {
-            one["slot"]: {model["name"]: model for model in one["models"] if model["live"]}
-            for one in said["workers"]
-        }
-
-
 def certainty(service: Service, path: str = "/models/flower/predict") -> float:
     answer = service.ask(path, json=ROW)
     assert answer.status == 200, answer.body
     said: Any = answer.json
     return float(said["probabilities"]["2"])
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class Caller:

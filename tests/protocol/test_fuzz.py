@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -27,9 +26,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests, raw_bytes
 from support.live import Serve, Service, modelway
+from support.witness import SETOSA, VIRGINICA, Witness
 
-VIRGINICA = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
-SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 RULE = """
 from typing import Literal
 
@@ -97,36 +95,6 @@ def service(serve: Serve, iris_bundle: Path, iris_training: Path, tmp_path: Path
         *(iris_bundle, "rules.py:greet", tmp_path / "near", tmp_path / "native"),
         *("--route", "iris=/flowers/{sepal_length}/{sepal_width}/{petal_length}/{petal_width}"),
     )
-
-
-class Witness:
-    """Asks known rows all the time, in a thread of its own, and remembers wrong answers."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-        self.answered = 0
-        self.wrong: list[object] = []
-        self.slowest_s = 0.0
-
-    def __enter__(self) -> Witness:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        while not self._over.wait(0.02):
-            started = time.perf_counter()
-            answer = self._service.ask("/predict", json=[VIRGINICA, SETOSA])
-            self.slowest_s = max(self.slowest_s, time.perf_counter() - started)
-            found: Any = answer.json
-            if answer.status != 200 or [one["prediction"] for one in found] != [2, 0]:
-                self.wrong.append(answer)
-            self.answered += 1
 
 
 @pytest.mark.timeout(900)

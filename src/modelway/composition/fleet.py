@@ -80,7 +80,7 @@ class Fleet:
             ModelwayError: a worker could not open it, and says why; nothing has changed.
         """
         async with self._changing:
-            folder = folder.absolute()
+            folder = folder.resolve()
             prepared = await self._ask(orders.Prepare(name, str(folder)), _PREPARE_S)
             reports = prepared.values()
             version = next((one.version for one in reports if one.version is not None), None)
@@ -92,7 +92,7 @@ class Fleet:
                     raise orders.raised(fault)
                 raise Unavailable("no worker answers now", hint="try again in a moment")
             self._plan = _with(self._plan, name, folder)
-            await self._commit(orders.Commit(name, version))
+            await self._commit(orders.Commit(name, version, str(folder)))
             self.folders[name] = folder
             return version
 

@@ -20,10 +20,11 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
 
 
 class Commit(msgspec.Struct, frozen=True, tag="commit"):
-    """Have the prepared version answer."""
+    """Have the prepared version answer; a worker that was just starting opens it in ``folder``."""
 
     name: str
     version: str
+    folder: str
 
 
 class Discard(msgspec.Struct, frozen=True, tag="discard"):

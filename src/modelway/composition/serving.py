@@ -79,6 +79,8 @@ def serve(
         admin_listener(settings) as admin,
         _grpc_port(settings) as grpc,
     ):
+        # What changes from here on is noticed.
+        watching = _watching(request, settings, say) if request.watch else None
         host, port = admin.getsockname()[:2]
         plan = plan_of(
             request,
@@ -89,7 +91,6 @@ def serve(
             grpc_address="" if grpc is None else grpc.address,
         )
         ready = _announcing(plan, _address(settings, listener), say, when_ready)
-        watching = _watching(request, settings, say) if request.watch else None
         if settings.serve.workers == 1:
             # A supervisor never needs what answering needs.
             from modelway.composition.worker import answer_alone
@@ -134,7 +135,7 @@ def _watching(request: ServeRequest, settings: Settings, say: Say) -> Watching:
     """What watches the request's sources."""
     return Watching(
         endpoint_names(request.sources),
-        lambda name, source: _folder(source, name, request, settings, say).absolute(),
+        lambda name, source: _folder(source, name, request, settings, say),
     )
 
 
@@ -153,7 +154,7 @@ def plan_of(request: ServeRequest, settings: Settings, say: Say, **placed: str) 
     endpoints = tuple(
         PlannedEndpoint(
             name,
-            str(_folder(source, name, request, settings, say).absolute()),
+            str(_folder(source, name, request, settings, say)),
             routes.get(name),
             words.get(name),
         )
@@ -206,9 +207,12 @@ def endpoint_names(sources: Sequence[str]) -> dict[str, str]:
 
 
 def _folder(source: str, name: str, request: ServeRequest, settings: Settings, say: Say) -> Path:
-    """The source's folder if it is a bundle, else that of the bundle made of it."""
+    """The source's folder if it is a bundle, else that of the bundle made of it.
+
+    Without links in its path: one that is pointed elsewhere later would part the workers.
+    """
     if is_bundle(source):
-        return Path(source)
+        return Path(source).resolve()
     wanted = BuildRequest(
         source=source,
         name=name,
@@ -218,7 +222,7 @@ def _folder(source: str, name: str, request: ServeRequest, settings: Settings, s
         labels=request.labels,
         python=request.python,
     )
-    return cached(wanted, settings, say)
+    return cached(wanted, settings, say).resolve()
 
 
 def is_bundle(source: str) -> bool:

@@ -27,15 +27,16 @@ _log = logging.getLogger(__name__)
 
 
 class Watching:
-    """Watches ``sources``, paths by endpoint."""
+    """Watches ``sources``, paths by endpoint, for what changes from now on."""
 
     def __init__(self, sources: Mapping[str, str], bundled: Bundled) -> None:
         self._sources = sources
         self._bundled = bundled
+        self._taken = {name: fingerprint(source) for name, source in sources.items()}
 
     async def follow(self, deployment: Deployment) -> None:
         """Have what changes answer, until cancelled."""
-        taken = {name: fingerprint(source) for name, source in self._sources.items()}
+        taken = self._taken
         seen = dict(taken)
         while True:
             await asyncio.sleep(TICK_S)

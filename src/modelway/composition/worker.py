@@ -89,14 +89,9 @@ def answer_supervised(descriptors: Sequence[int], slot: int, ordered: IO[bytes])
         BadValue: the first line is no plan.
         ModelwayError: a model could not be opened.
     """
-    try:
-        plan = msgspec.json.decode(ordered.readline(), type=ServePlan)
-    except msgspec.MsgspecError as error:
-        raise BadValue(f"the supervisor's plan cannot be read: {error}") from error
-    configure_logs(plan.telemetry)
     listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_among_others(plan, slot, listeners, ordered))
+        runner.run(_among_others(slot, listeners, ordered))
 
 
 async def _alone(
@@ -127,17 +122,24 @@ async def _alone(
         _exit()
 
 
-async def _among_others(
-    plan: ServePlan, slot: int, listeners: Sequence[socket.socket], ordered: IO[bytes]
-) -> None:
+async def _among_others(slot: int, listeners: Sequence[socket.socket], ordered: IO[bytes]) -> None:
     """Open, then answer: what this worker does not accept, the others do."""
+    lines = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), ordered
+    )
+    try:
+        plan = msgspec.json.decode(await lines.readline(), type=ServePlan)
+    except msgspec.MsgspecError as error:
+        raise BadValue(f"the supervisor's plan cannot be read: {error}") from error
+    configure_logs(plan.telemetry)
     service = Service(plan, slot)
     stopped = _stopped()
     await _open(service, stopped)
     await service.start(listeners)
     give_back()
     _report(b"ready")
-    following = asyncio.create_task(_follow(service, ordered, stopped))
+    following = asyncio.create_task(_follow(service, lines, stopped))
     await stopped.wait()
     following.cancel()
     await service.drain()
@@ -157,13 +159,9 @@ async def _open(service: Service, stopped: asyncio.Event) -> None:
     opening.result()
 
 
-async def _follow(service: Service, ordered: IO[bytes], stopped: asyncio.Event) -> None:
+async def _follow(service: Service, ordered: asyncio.StreamReader, stopped: asyncio.Event) -> None:
     """Carry out orders one by one, until they end."""
-    reader = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), ordered
-    )
-    while line := await reader.readline():
+    while line := await ordered.readline():
         order: orders.Order = msgspec.json.decode(line, type=orders.Order)
         _report(msgspec.json.encode(await _carried_out(service, order)))
     stopped.set()
@@ -176,8 +174,8 @@ async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
         match order:
             case orders.Prepare(name, folder):
                 return orders.Report(version=await deployments.prepare(name, Path(folder)))
-            case orders.Commit(name, version):
-                deployments.commit(name, version)
+            case orders.Commit(name, version, folder):
+                await deployments.follow(name, version, Path(folder))
             case orders.Discard(name, version):
                 deployments.discard(name, version)
             case orders.Remove(name):
@@ -224,4 +222,4 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-_LONGEST_LINE_BYTES = 1024 * 1024
+_LONGEST_LINE_BYTES = 64 * 1024 * 1024

@@ -82,6 +82,17 @@ class Deployments:
             if old is not entry:
                 self._catalogue.forget(old)
 
+    async def follow(self, name: str, version: str, folder: Path) -> None:
+        """Commit a version that all others have prepared, opened in ``folder`` if it is not here.
+
+        Raises:
+            VersionNotFound: the bundle in ``folder`` is another by now.
+            ModelwayError: it cannot be opened; nothing has changed.
+        """
+        if version not in {one.version for one in self._catalogue if one.name == name}:
+            await self.prepare(name, folder)
+        self.commit(name, version)
+
     def discard(self, name: str, version: str) -> None:
         """Forget a version that was prepared and is not to answer."""
         if not self._is_live(name, version):

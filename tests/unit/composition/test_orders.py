@@ -20,7 +20,7 @@ from modelway.inference.ports import ModelState
     "order",
     [
         orders.Prepare("a", "/b"),
-        orders.Commit("a", "1"),
+        orders.Commit("a", "1", "/b"),
         orders.Discard("a", "1"),
         orders.Remove("a"),
         orders.Describe(),

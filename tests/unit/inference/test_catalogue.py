@@ -161,6 +161,22 @@ class TestDeployments:
 
         run(work)
 
+    def test_what_the_others_have_prepared_is_opened_where_it_is_not(
+        self, bundles: Mapping[str, Path]
+    ) -> None:
+        async def work() -> None:
+            deployments, _, router, _, _ = self.deployed(bundles)
+            wanted = open_bundle(bundles["b"]).digest
+            await deployments.follow("a", wanted, bundles["b"])
+            assert router.live("a").version == wanted
+            await deployments.follow("a", wanted, bundles["c"])  # it is here: nothing is opened
+            assert router.live("a").version == wanted
+            with pytest.raises(VersionNotFound):
+                await deployments.follow("a", "sha256:other", bundles["c"])
+            assert router.live("a").version == wanted
+
+        run(work)
+
     def test_what_is_refused_or_discarded_is_forgotten(self, bundles: Mapping[str, Path]) -> None:
         async def work() -> None:
             deployments, catalogue, router, live, refused = self.deployed(bundles)
