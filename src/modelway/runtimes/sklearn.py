@@ -70,7 +70,7 @@ class SklearnRuntime:
     """The estimator itself; a label is what ``predict`` gives, whatever the probabilities are."""
 
     def __init__(self, model: Any, signature: Signature, manifest: Manifest) -> None:
-        self._model = model
+        self._before, self._model = _parted(model)
         self._manifest = manifest
         self._kinds = frame_kinds(model)
         is_matrix = manifest.layout == "matrix" and signature.is_numeric
@@ -97,7 +97,8 @@ class SklearnRuntime:
     def _asked(self, table: Table, whole: Sequence[int]) -> Outputs:
         self._threads.limit()
         rows = frame_of(table, self._missing_text, self._kinds) if self._framed else table.matrix
-        return self._answers(with_integers(rows, whole))
+        rows = with_integers(rows, whole)
+        return self._answers(rows if self._before is None else self._before.transform(rows))
 
     def _answers(self, rows: Any) -> Outputs:
         classes = self._manifest.classes
@@ -115,7 +116,18 @@ class SklearnRuntime:
 
     def close(self) -> None:
         """Release the model."""
-        self._model = None
+        self._before = self._model = None
+
+
+def _parted(model: Any) -> tuple[Any, Any]:
+    """What transforms the rows, if anything does, and what answers them.
+
+    A pipeline that is asked for labels and for probabilities would transform them twice.
+    """
+    kind = type(model)
+    if kind.__module__ != "sklearn.pipeline" or kind.__name__ != "Pipeline" or len(model) < 2:
+        return None, model
+    return model[:-1], model[-1]
 
 
 def _takes_largest(estimator: Any) -> bool:
