@@ -19,6 +19,7 @@ import numpy.typing as npt
 from modelway.compilers.graph import Graph
 
 _LARGEST = float(np.finfo(np.float64).max)
+_NEAR = 100.0
 
 
 def dense(parameter: Any) -> npt.NDArray[np.float64]:
@@ -65,8 +66,13 @@ def expit(graph: Graph, value: str) -> str:
 
 
 def softmax(graph: Graph, value: str, width: int) -> str:
-    """The softmax of each row of (n_rows, width)."""
-    power = exponential(graph, graph.op("Sub", value, largest(graph, value)))
+    """The softmax of each row of (n_rows, width).
+
+    Less the largest of the row first, unless no power of e can come near the end of float64.
+    """
+    if graph.farthest(value) > _NEAR:
+        value = graph.op("Sub", value, largest(graph, value))
+    power = exponential(graph, value)
     return graph.op("Div", power, added(graph, power, width))
 
 

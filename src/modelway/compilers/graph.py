@@ -8,9 +8,10 @@ Source: ONNX IR specification; operators of ai.onnx opset 21 and ai.onnx.ml opse
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ OPSET = 21
 ML_OPSET = 5
 IR_VERSION = 10
 ML = "ai.onnx.ml"
+ROUNDING = "float32 and back"
 
 _ELEMENT_CODES: dict[ElementType, int] = {
     "float": 1,
@@ -42,6 +44,14 @@ class _Port:
     shape: tuple[str | int, ...]
 
 
+class Step(NamedTuple):
+    """How columns come of others: by an operation with a constant each, or by ``ROUNDING``."""
+
+    kind: str
+    source: str
+    constants: Array | None
+
+
 class Graph:
     """Nodes, constants, inputs and outputs of one ONNX model."""
 
@@ -49,6 +59,8 @@ class Graph:
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
         self._constant_names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._steps: dict[str, Step] = {}
+        self._farthest: dict[str, float] = {}
         self._inputs: list[_Port] = []
         self._outputs: list[_Port] = []
         self._count = 0
@@ -101,9 +113,29 @@ class Graph:
         """``value`` in another element type, rounded to nearest."""
         return self.op("Cast", value, to=_ELEMENT_CODES[element])
 
+    def columnwise(self, kind: str, value: str, constants: Array) -> str:
+        """An operation of every column of (n_rows, n_columns) with its own constant."""
+        made = self.op(kind, value, constants)
+        self._steps[made] = Step(kind, value, constants)
+        return made
+
     def float32_rounded(self, value: str) -> str:
         """A double value rounded to float32 and back, as scikit-learn's trees take their inputs."""
-        return self.cast(self.cast(value, "float"), "double")
+        rounded = self.cast(self.cast(value, "float"), "double")
+        self._steps[rounded] = Step(ROUNDING, value, None)
+        return rounded
+
+    def step_to(self, value: str) -> Step | None:
+        """How the columns of ``value`` were made of as many others, each by itself."""
+        return self._steps.get(value)
+
+    def note_farthest(self, value: str, farthest: float) -> None:
+        """Remember that no element of ``value`` is farther from 0 than this, NaN aside."""
+        self._farthest[value] = farthest
+
+    def farthest(self, value: str) -> float:
+        """How far from 0 an element of ``value`` may be; infinity where nobody knows."""
+        return self._farthest.get(value, math.inf)
 
     def columns(self, value: str, index: Sequence[int] | Array) -> str:
         """The columns of a matrix that ``index`` names, in its order."""

@@ -2,7 +2,8 @@
 
 The node adds the leaves of each target in the order in which the trees were added, beginning with
 0, in the precision of its input; a library's starting value is therefore a first tree with one
-leaf, so that sums have the library's own order.
+leaf, so that sums have the library's own order. What is done to the columns before is folded into
+the thresholds where it can be (``folding.py``).
 
 Source: ONNX, ai.onnx.ml version 5, TreeEnsemble.
 """
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from modelway.compilers.folding import Steps
 from modelway.compilers.graph import ML, Graph
 
 Ints = npt.NDArray[np.int64]
@@ -97,10 +99,12 @@ class TreeEnsemble:
         self._nodes: list[tuple[int, int, float, int, int, int, int, int]] = []
         self._leaves: list[tuple[int, float]] = []
         self._members: list[Floats] = []
+        self._farthest = np.zeros(n_targets)  # from 0 that the sum of a target may come
 
     def add(self, tree: Tree, target: int) -> None:
         """Append a tree whose leaves add to ``target``."""
         self._roots.append(len(self._nodes))
+        self._farthest[target] += np.abs(tree.leaf[tree.left < 0]).max()
         if tree.left[0] < 0:
             first = self._leaf(tree, 0, target)
             second = self._leaf(tree, 0, target)
@@ -143,6 +147,11 @@ class TreeEnsemble:
             list(column) for column in zip(*self._nodes, strict=True)
         )
         target, weight = (list(column) for column in zip(*self._leaves, strict=True))
+        if element == "double" and not self._members and not np.isnan(split).any():
+            steps = Steps(graph, rows)
+            rows = steps.source
+            strict = np.array(mode) == LESS
+            split = steps.thresholds(np.array(feature), np.array(split), strict).tolist()
         attributes: dict[str, Any] = {
             "nodes_modes": _tensor("modes", np.array(mode, dtype=np.uint8)),
             "nodes_splits": _tensor("splits", np.array(split, dtype=dtype)),
@@ -152,7 +161,7 @@ class TreeEnsemble:
             # Sets of a node end with NaN, in the order of the nodes that test membership.
             values = np.concatenate([np.append(m, np.nan) for m in self._members])
             attributes["membership_values"] = _tensor("members", values.astype(dtype))
-        return graph.op(
+        total = graph.op(
             "TreeEnsemble",
             rows,
             domain=ML,
@@ -169,6 +178,8 @@ class TreeEnsemble:
             leaf_targetids=target,
             **attributes,
         )
+        graph.note_farthest(total, float(self._farthest.max()))
+        return total
 
 
 def _tensor(name: str, values: npt.NDArray[Any]) -> Any:

@@ -16,16 +16,17 @@ def standard_scaler(c: Compilation, estimator: Any, features: Features) -> Featu
     """``StandardScaler``: minus the mean, then divided by the scale."""
     value = features.matrix(c.graph)
     if estimator.with_mean:
-        value = c.graph.op("Sub", value, estimator.mean_)
+        value = c.graph.columnwise("Sub", value, estimator.mean_)
     if estimator.with_std:
-        value = c.graph.op("Div", value, estimator.scale_)
+        value = c.graph.columnwise("Div", value, estimator.scale_)
     return numbers(value, features.width)
 
 
 def min_max_scaler(c: Compilation, estimator: Any, features: Features) -> Features:
     """``MinMaxScaler``: times the scale, plus the minimum, clipped where asked."""
     g = c.graph
-    value = g.op("Add", g.op("Mul", features.matrix(g), estimator.scale_), estimator.min_)
+    value = g.columnwise("Mul", features.matrix(g), estimator.scale_)
+    value = g.columnwise("Add", value, estimator.min_)
     if estimator.clip:
         low, high = estimator.feature_range
         value = clipped(g, value, float(low), float(high))
@@ -34,7 +35,7 @@ def min_max_scaler(c: Compilation, estimator: Any, features: Features) -> Featur
 
 def max_abs_scaler(c: Compilation, estimator: Any, features: Features) -> Features:
     """``MaxAbsScaler``: divided by the scale, clipped to -1 and 1 where asked."""
-    value = c.graph.op("Div", features.matrix(c.graph), estimator.scale_)
+    value = c.graph.columnwise("Div", features.matrix(c.graph), estimator.scale_)
     if getattr(estimator, "clip", False):
         value = clipped(c.graph, value, -1.0, 1.0)
     return numbers(value, features.width)
@@ -44,9 +45,9 @@ def robust_scaler(c: Compilation, estimator: Any, features: Features) -> Feature
     """``RobustScaler``: minus the median, divided by the spread."""
     value = features.matrix(c.graph)
     if estimator.with_centering:
-        value = c.graph.op("Sub", value, estimator.center_)
+        value = c.graph.columnwise("Sub", value, estimator.center_)
     if estimator.with_scaling:
-        value = c.graph.op("Div", value, estimator.scale_)
+        value = c.graph.columnwise("Div", value, estimator.scale_)
     return numbers(value, features.width)
 
 

@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modelway.compilers.float_order import BISECTIONS, Floats, floats, middle, ordered
 from modelway.compilers.jumps import MOST, evenly, kept, thinned
 from modelway.compilers.sklearn.splits import Route, splits_of
 from modelway.domain.signature import Datatype, Signature
 from modelway.domain.tables import Table
 
-Floats = npt.NDArray[np.float64]
-
 _AT_ONCE = 4096
-_BISECTIONS = 66
 
 
 @dataclass(frozen=True)
@@ -162,32 +160,21 @@ class _Probe:
         thresholds = np.array([t.threshold for t in targets])
 
         def is_left(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-            seen = self._features(places, _floats(bits), wanted)[np.arange(len(bits)), features]
+            seen = self._features(places, floats(bits), wanted)[np.arange(len(bits)), features]
             seen = seen.astype(np.float32).astype(np.float64) if rounded else seen
             return np.asarray(seen <= thresholds)
 
-        low = _ordered(np.array([self._columns[p].low for p in places]))
-        high = _ordered(np.array([self._columns[p].high for p in places]))
+        low = ordered(np.array([self._columns[p].low for p in places]))
+        high = ordered(np.array([self._columns[p].high for p in places]))
         at_low = is_left(low)
         crosses = at_low != is_left(high)
-        for _ in range(_BISECTIONS):
-            # Halved before they are added: the sum of two such integers may not fit.
-            middle = (low >> 1) + (high >> 1) + (low & high & 1)
-            same = is_left(middle) == at_low
-            low, high = np.where(same, middle, low), np.where(same, high, middle)
+        for _ in range(BISECTIONS):
+            between = middle(low, high)
+            same = is_left(between) == at_low
+            low, high = np.where(same, between, low), np.where(same, high, between)
             if np.all(high - low <= 1):
                 break
-        values = _floats(low)
+        values = floats(low)
         return [
             (int(p), np.unique(values[crosses & (places == p)])) for p in np.unique(places[crosses])
         ]
-
-
-def _ordered(values: Floats) -> npt.NDArray[np.int64]:
-    """Integers in the order of the floats, neighbours for neighbours."""
-    bits = values.view(np.int64)
-    return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
-
-
-def _floats(ordered: npt.NDArray[np.int64]) -> Floats:
-    return np.where(ordered < 0, np.int64(-(2**63)) - ordered, ordered).view(np.float64)
