@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.asgi import HOST, asked_in_chunks, asking, asking_http, good, problem
+from support.asgi import HOST, asked_in_chunks, asking_http, good, problem
 from support.live import Answer, Ask
 from support.served import LARGEST_BODY as LARGEST
 
@@ -528,8 +528,8 @@ class TestConnections:
             connection.sendall(b"0\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
-    def test_many_callers_at_once_get_their_own_answers(self, app: Any) -> None:
-        ask = asking(app)
+    def test_many_callers_at_once_get_their_own_answers(self, port: int) -> None:
+        ask = asking_http(port)
         wrong: list[int] = []
 
         def call(k: int) -> None:

@@ -1,7 +1,8 @@
 """Where a model's requests are answered: at once on the event loop, or by runners from a queue.
 
 A compiled model answers a few rows in less time than a thread takes to wake, so it answers inline
-as long as its learned cost says so. Everything else waits in the model's own queue and is taken by
+as long as its learned cost says so: alone, or together with what else the same turn of the loop has
+brought. Everything else waits in the model's own queue and is taken by
 a runner as soon as one is idle, together with whatever waits beside it; nothing waits for company
 unless ``inference.batch_wait_s`` says so. The more there is to do, the larger the batches.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -36,9 +37,11 @@ from modelway.inference.batching import (
     Measure,
     Pending,
     Waiting,
+    answers_merged,
 )
 from modelway.inference.checked import CheckedRuntime, no_rows
 from modelway.inference.cost import Cost
+from modelway.inference.gathering import Gathering
 from modelway.inference.runners import Runners
 from modelway.inference.samples import sample_table
 from modelway.settings import InferenceSettings
@@ -71,7 +74,7 @@ class Watch(Protocol):
         ...
 
     def batch(self, rows: int, requests: int, seconds: float) -> None:
-        """A runner was busy so long with a batch of so many rows and requests."""
+        """So many rows and requests were asked at once; a runner was busy with them so long."""
         ...
 
 
@@ -107,6 +110,9 @@ class Execution:
         self._is_onnx = manifest.runtime == ONNX
         self._is_tabular = signature.is_tabular
         self._merges = merges(manifest, signature)
+        # A row's bits are those it has alone, so nobody can tell who else came in its turn.
+        self._gathers = self._is_onnx and self._merges and manifest.batch_invariant
+        self._gathering = Gathering(self._gathered)
         # What waits for a core counts against the core, not the graph.
         self._clock = _core_clock() if self._is_onnx else time.perf_counter
         self._measure = Measure(signature)
@@ -123,7 +129,7 @@ class Execution:
     @property
     def busy(self) -> bool:
         """Whether a request waits or is being answered."""
-        return bool(self._running) or len(self._waiting) > 0
+        return bool(self._running) or len(self._waiting) > 0 or self._gathering.busy
 
     @property
     def waiting(self) -> int:
@@ -188,13 +194,9 @@ class Execution:
         if deadline is not None and time.monotonic() >= deadline:
             raise self._late()
         if 0 < units <= self._inline_units:
-            self._unmeasured -= 1
-            if self._unmeasured:
-                return self._predict(table)
-            outputs, took = self._measured(table)
-            self._learn(*took)
-            self._unmeasured = 1 if self.cost.surprises else _EVERY
-            return outputs
+            if self._gathers and not parameters:
+                return await self._gathering.add(table, units, self._inline_units)
+            return self._now_and_then_measured(table)
         if units == 0 and self._is_tabular:
             return no_rows(self._manifest)
         return await self._queued(table, parameters, units, deadline)
@@ -222,6 +224,7 @@ class Execution:
 
     def _stop(self) -> None:
         self._closed = True
+        self._gathering.flush()
         for one in list(self._waiting):
             self._waiting.drop(one)
             _settle(one, Unavailable(f"the model {self._name} is being closed"))
@@ -231,6 +234,23 @@ class Execution:
         started = self._clock()
         outputs = self._predict(table)
         return outputs, (self._measure.units(table), self._clock() - started)
+
+    def _gathered(self, tables: Sequence[Table]) -> Sequence[Answer]:
+        """The answers to what came in one turn of the loop."""
+        answers = answers_merged(tables, self._now_and_then_measured)
+        if self._watch is not None:
+            self._watch.batch(sum(one.n_rows for one in tables), len(tables), 0.0)
+        return answers
+
+    def _now_and_then_measured(self, table: Table) -> Outputs:
+        self._unmeasured -= 1
+        if self._unmeasured:
+            return self._predict(table)
+        self._unmeasured = 1  # where it fails, the next call is measured
+        outputs, took = self._measured(table)
+        self._learn(*took)
+        self._unmeasured = 1 if self.cost.surprises else _EVERY
+        return outputs
 
     def _learn(self, units: int, seconds: float) -> None:
         self.cost.learn(units, seconds)

@@ -2,8 +2,8 @@
 
 A request that can be answered without waiting is answered within the call that brought its bytes:
 no task, no queue, no second look at the event loop. The application is a coroutine all the same;
-only where it waits does a task take it on. So there is one path, and the short way through it is
-the usual one.
+only where it waits does a task take it on, unless it waits for the end of the loop's turn. So there
+is one path, and the short way through it is the usual one.
 
 Whatever is refused here ends the connection.
 
@@ -15,12 +15,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Generator
+from functools import partial
 from http import HTTPStatus
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from modelway.domain.errors import ModelwayError, RequestIncomplete
 from modelway.domain.identifiers import new_prediction_id
+from modelway.inference.gathering import Soon
 from modelway.rest.http import Request, Response
 from modelway.rest.reading import CLOSE, RequestReader
 
@@ -56,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # there before any use
         self._client = ""
         # The request that is being answered, and those behind it.
-        self._answering: asyncio.Task[None] | None = None
+        self._answering: asyncio.Future[Any] | None = None
         self._waiting: deque[tuple[Request, bytes]] = deque()
         self._ending = False
         # What the sweep looks at.
@@ -150,16 +152,33 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: Request, connection: bytes) -> None:
         """Answer at once if nothing is to be waited for, else when it is done."""
-        answering = self._server.answer(request)
+        self._advance(request, connection, self._server.answer(request))
+
+    def _advance(
+        self, request: Request, connection: bytes, answering: Coroutine[Any, Any, Response]
+    ) -> None:
         try:
             awaited = answering.send(None)
         except StopIteration as done:
             self._respond(request, done.value, connection)
             return
+        if type(awaited) is Soon:
+            self._answering = awaited
+            awaited.then = partial(self._resume, request, connection, answering)
+            return
         task = self._loop.create_task(self._later(request, connection, answering, awaited))
         self._answering = task
         self._server.tasks.add(task)
         task.add_done_callback(self._go_on)
+
+    def _resume(
+        self, request: Request, connection: bytes, answering: Coroutine[Any, Any, Response]
+    ) -> None:
+        """Go on where the turn of the loop has brought what was waited for."""
+        self._answering = None
+        self._advance(request, connection, answering)
+        if self._waiting:
+            self._answer_waiting()
 
     async def _later(
         self,
@@ -171,9 +190,12 @@ class Connection(asyncio.Protocol):
         self._respond(request, await _resumed(answering, awaited), connection)
 
     def _go_on(self, task: asyncio.Task[None]) -> None:
-        """Answer what waits, until one of them has to wait for something."""
         self._server.tasks.discard(task)
         self._answering = None
+        self._answer_waiting()
+
+    def _answer_waiting(self) -> None:
+        """Answer what waits, until one of them has to wait for something."""
         while self._waiting and self._answering is None and not self._ending:
             self._answer(*self._waiting.popleft())
         self._read_on()

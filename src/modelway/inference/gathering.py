@@ -1,0 +1,80 @@
+"""Requests of one turn of the event loop, answered by one call of the model at its end.
+
+When many callers wait, the loop brings several requests in one turn. Asked one by one, the model
+and what stands around it would push each other out of the processor's caches, which costs more than
+the model does. So they are put together, and nobody waits for company: the turn ends anyway, and a
+request that came alone is asked alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from modelway.domain.errors import ModelwayError
+from modelway.domain.inference import Outputs
+from modelway.domain.tables import Table
+from modelway.inference.batching import Answer
+
+
+class Soon(asyncio.Future[Outputs]):
+    """An answer that is there before the loop's turn is over.
+
+    ``then`` is called at once when it is there, by which who knows of it goes on without a task;
+    everybody else awaits it as any future.
+    """
+
+    then: Callable[[], None] | None = None
+
+    def settle(self, answer: Answer) -> None:
+        """Give the answer, if anybody still waits for it."""
+        if self.done():
+            return
+        if isinstance(answer, ModelwayError):
+            self.set_exception(answer)
+        else:
+            self.set_result(answer)
+        if self.then is not None:
+            self.then()
+
+
+class Gathering:
+    """Gathers requests to one model; ``answer`` gives an answer for each table, and never raises.
+
+    Used by one event loop at a time.
+    """
+
+    def __init__(self, answer: Callable[[Sequence[Table]], Sequence[Answer]]) -> None:
+        self._answer = answer
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tables: list[Table] = []
+        self._places: list[Soon] = []
+        self._units = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request waits for the end of the turn."""
+        return bool(self._tables)
+
+    def add(self, table: Table, units: int, most: int) -> Soon:
+        """What will be the answer to the table; at most ``most`` units are asked at a time."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._tables, self._places, self._units = loop, [], [], 0
+        if self._tables and self._units + units > most:
+            self.flush()
+        if not self._tables:
+            loop.call_soon(self.flush)
+        place = Soon(loop=loop)
+        self._tables.append(table)
+        self._places.append(place)
+        self._units += units
+        return place
+
+    def flush(self) -> None:
+        """Answer what was gathered."""
+        tables, places = self._tables, self._places
+        if tables:
+            self._tables, self._places, self._units = [], [], 0
+            for place, answer in zip(places, self._answer(tables), strict=True):
+                place.settle(answer)
