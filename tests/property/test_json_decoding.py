@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from modelway.domain.errors import ModelwayError, SignatureMismatch
 from modelway.domain.signature import Datatype, Signature
 from modelway.domain.tables import Table
-from modelway.inference.decoding import Decoded, JsonDecoder
+from modelway.inference.decoded import Decoded
+from modelway.inference.decoding import JsonDecoder
 from modelway.inference.validation import Validator
 from modelway.rest.codecs import Formats
 from modelway.settings import RestSettings

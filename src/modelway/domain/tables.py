@@ -47,10 +47,12 @@ NUMPY_DTYPES: Mapping[Datatype, np.dtype[Any]] = {
 class Table:
     """Rows in signature order: either one float64 matrix or one array a column, or named tensors.
 
+    A matrix may come as the cells of its rows, of which it is made when it is asked for.
+
     A table owns nothing it was given; callers must not change the arrays afterwards.
     """
 
-    __slots__ = ("_arrays", "_matrix", "n_rows", "signature")
+    __slots__ = ("_arrays", "_cells", "_matrix", "n_rows", "signature")
 
     def __init__(
         self,
@@ -59,18 +61,22 @@ class Table:
         *,
         matrix: npt.NDArray[np.float64] | None = None,
         arrays: Sequence[Array] | None = None,
+        cells: Sequence[tuple[float, ...]] | None = None,
     ) -> None:
-        """``matrix`` has shape (n_rows, n_columns); ``arrays`` one (n_rows,) array a column, or
-        for a tensor signature one array a tensor.
+        """``matrix`` has shape (n_rows, n_columns), and so have ``cells``; ``arrays`` has one
+        (n_rows,) array a column, or for a tensor signature one array a tensor.
         """
         self.signature = signature
         self.n_rows = n_rows
         self._matrix = matrix
         self._arrays = None if arrays is None else tuple(arrays)
+        self._cells = cells
 
     @property
     def matrix(self) -> npt.NDArray[np.float64]:
         """The rows as one float64 matrix of shape (n_rows, n_columns); numeric signatures only."""
+        if self._matrix is None and self._cells is not None:
+            self._matrix = np.array(self._cells, dtype=np.float64)
         if self._matrix is None:
             arrays = self._arrays or ()
             self._matrix = np.ascontiguousarray(np.stack(arrays, axis=1), dtype=np.float64)
@@ -86,8 +92,8 @@ class Table:
 
     def rows(self, index: slice | npt.NDArray[np.intp]) -> Table:
         """The rows that ``index`` picks, as a table of its own."""
-        if self._matrix is not None:
-            picked = self._matrix[index]
+        if self._matrix is not None or self._cells is not None:
+            picked = self.matrix[index]
             return Table(self.signature, len(picked), matrix=picked)
         arrays = tuple(a[index] for a in self.arrays)
         return Table(self.signature, len(arrays[0]), arrays=arrays)
@@ -98,6 +104,9 @@ def concatenate(tables: Sequence[Table]) -> Table:
     signature = tables[0].signature
     n_rows = sum(t.n_rows for t in tables)
     if signature.is_numeric:
+        cells = [row for t in tables if t._cells is not None for row in t._cells]
+        if len(cells) == n_rows:
+            return Table(signature, n_rows, cells=cells)
         return Table(signature, n_rows, matrix=np.concatenate([t.matrix for t in tables]))
     parts = zip(*(t.arrays for t in tables), strict=True)
     return Table(signature, n_rows, arrays=[np.concatenate(p) for p in parts])

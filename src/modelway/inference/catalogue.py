@@ -113,6 +113,12 @@ class Catalogue:
             raise VersionNotFound(name, version, list(versions))
         return versions[version]
 
+    def at_hand(self, entry: Entry) -> LoadedModel | None:
+        """The entry's model if it is open, which counts as used by that."""
+        self._clock += 1
+        entry.used = self._clock
+        return entry.model
+
     async def opened(self, entry: Entry) -> LoadedModel:
         """The entry's model, opened first if it is not.
 
@@ -120,10 +126,9 @@ class Catalogue:
             OutOfMemory: it does not fit beside what may not be closed.
             ModelwayError: it cannot be opened.
         """
-        self._clock += 1
-        entry.used = self._clock
-        if entry.model is not None:
-            return entry.model
+        model = self.at_hand(entry)
+        if model is not None:
+            return model
         if entry.opening is None:
             task = asyncio.ensure_future(self._open(entry))
             entry.opening = task

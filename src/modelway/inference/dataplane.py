@@ -60,6 +60,14 @@ class DataPlane:
             return None
         return self._admission.principal(endpoint, headers)
 
+    def at_hand(self, endpoint: str, version: str | None = None) -> LoadedModel | None:
+        """The model whose signature the caller follows, if it is open.
+
+        Raises:
+            EndpointNotFound, VersionNotFound: there is no such one.
+        """
+        return self.catalogue.at_hand(self.router.live(endpoint, version))
+
     async def opened(self, endpoint: str, version: str | None = None) -> LoadedModel:
         """The model whose signature the caller follows, opened first if it is not.
 

@@ -6,13 +6,11 @@ anything else takes the full path, which decodes to Python values and says every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelway.domain.errors import MalformedPayload, PayloadTooLarge
-from modelway.domain.inference import RowWarning
 from modelway.domain.signature import Signature
-from modelway.domain.tables import Table
+from modelway.inference.decoded import Decoded
 from modelway.inference.findings import shown
 from modelway.inference.json_text import parse_json
 from modelway.inference.quick import quick_decoder
@@ -30,15 +28,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A table, whether it came as a single object, and what was unusual about it."""
-
-    table: Table
-    single: bool
-    warnings: Sequence[RowWarning] = ()
 
 
 class JsonDecoder:
@@ -60,7 +49,7 @@ class JsonDecoder:
         if self._quick is not None:
             found = self._quick.decode(body, limits.max_rows)
             if found is not None:
-                return Decoded(*found)
+                return found
         return self.decode_fully(body, limits)
 
     def decode_fully(self, body: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:

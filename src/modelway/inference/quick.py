@@ -17,10 +17,10 @@ import numpy as np
 
 from modelway.bundles.manifest import MISSING_TEXT
 from modelway.domain.errors import PayloadTooLarge
-from modelway.domain.inference import RowWarning
 from modelway.domain.signature import Datatype
 from modelway.domain.tables import Array, Table
 from modelway.inference.cells import CellReader, read_datetime
+from modelway.inference.decoded import Decoded
 from modelway.inference.validation import Validator
 
 _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -51,8 +51,8 @@ class QuickDecoder:
         )
         self._orders = (names, aliases)
 
-    def decode(self, body: bytes, max_rows: int) -> tuple[Table, bool, Sequence[RowWarning]] | None:
-        """The table, whether it is of a single object, and the warnings; None if unusual.
+    def decode(self, body: bytes, max_rows: int) -> Decoded | None:
+        """What the body holds; None if it is unusual.
 
         Raises:
             PayloadTooLarge: there are more than ``max_rows`` rows.
@@ -64,8 +64,11 @@ class QuickDecoder:
             row = self._singles.read(body)
             if row is None:
                 return None
+            if self._numeric and not self._roundings:
+                cells = [msgspec.structs.astuple(row)]
+                return Decoded(Table(self._signature, 1, cells=cells), True)
             table = self._table([msgspec.structs.astuple(row)])
-            return None if table is None else (table, True, ())
+            return None if table is None else Decoded(table, True)
         if first == b"[":
             rows = self._lists.read(body)
             if rows:
@@ -74,7 +77,7 @@ class QuickDecoder:
 
     def _of_frame(
         self, decode: Callable[[bytes], Any], body: bytes, max_rows: int
-    ) -> tuple[Table, bool, Sequence[RowWarning]] | None:
+    ) -> Decoded | None:
         try:
             frame = decode(body)
         except _REFUSED:
@@ -83,16 +86,14 @@ class QuickDecoder:
             return None
         return self._many([msgspec.structs.astuple(row) for row in frame.data], max_rows)
 
-    def _many(
-        self, rows: list[Values], max_rows: int
-    ) -> tuple[Table, bool, Sequence[RowWarning]] | None:
+    def _many(self, rows: list[Values], max_rows: int) -> Decoded | None:
         if len(rows) > max_rows:
             raise PayloadTooLarge(f"{len(rows)} rows are too many; at most {max_rows} are taken")
         table = self._table(rows)
         if table is None:
             return None
         warnings = self._validator.seen(table)
-        return None if warnings is None else (table, False, warnings)
+        return None if warnings is None else Decoded(table, False, warnings)
 
     def _table(self, rows: list[Values]) -> Table | None:
         if self._numeric:

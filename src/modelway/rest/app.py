@@ -16,7 +16,7 @@ from modelway.inference.statistics import Statistics
 from modelway.rest import health, invocations, models, oip, sagemaker, tfserving
 from modelway.rest.compression import unpacked
 from modelway.rest.hosts import Hosts
-from modelway.rest.http import Answer, Request, Response, constant
+from modelway.rest.http import Answer, Request, Response, constant, header_lines
 from modelway.rest.openapi import openapi_document
 from modelway.rest.predict import ASIDE_BYTES
 from modelway.rest.predictions import Predictions
@@ -24,7 +24,7 @@ from modelway.rest.routes import Route, RouteTable
 from modelway.rest.starting import REFUSALS
 from modelway.settings import RestSettings
 
-_PAGE_HEADERS = (
+_PAGE_HEADERS = header_lines(
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-cache"),
@@ -52,6 +52,10 @@ class App:
     async def answer(self, request: Request) -> Response:
         """The response to one request, whatever happens."""
         try:
+            notes = request.notes
+            if notes.answer is not None:
+                request.route = notes.route
+                return await notes.answer(request)
             self._check_host(request)
             route = self._routes.get(request.path) or self._table.find(request)
             request.route = route
@@ -60,6 +64,9 @@ class App:
                 raise MethodNotAllowed(request.method[:20], request.path, route.allowed)
             if b"content-encoding" in request.headers and request.body:
                 await self._unpack(request)
+            elif request.path in self._routes:
+                # All of this follows from the head, and holds for the next one that is the same.
+                notes.answer, notes.route = answer, route
             return await answer(request)
         except asyncio.CancelledError:
             # The caller has left, or the server ends and says so before it does.
@@ -160,7 +167,8 @@ def _document(
 def _moved(path: str) -> Answer:
     async def answer(request: Request) -> Response:
         query = b"?" + request.query if request.query else b""
-        return Response(b"", status=308, headers=[(b"location", path.encode() + query)])
+        location = header_lines((b"location", path.encode() + query))
+        return Response(b"", status=308, headers=location)
 
     return answer
 

@@ -12,13 +12,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelway.domain.errors import InvalidInput
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse, RowWarning
 from modelway.domain.tables import Table
 from modelway.inference.dataplane import DataPlane
-from modelway.rest.http import Header, Headers, Request
+from modelway.rest.http import Headers, Request
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
@@ -54,6 +55,16 @@ class Call:
         )
 
 
+class Control(NamedTuple):
+    """What a caller says in the headers of a request; nothing of it is another request's alone."""
+
+    headers: Headers
+    brought_id: str | None
+    patience_s: float | None
+    is_named: bool
+    """Whether the id of the request was brought: it may come again, a prediction's may not."""
+
+
 def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
     """The call that a request makes; asked before anything of it is read.
 
@@ -61,34 +72,42 @@ def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
         InvalidInput: a control header cannot be understood.
         NotPermitted: who calls may not.
     """
-    raw = request.headers
-    headers = Headers(raw)
+    control = request.notes.control
+    if control is None:
+        control = request.notes.control = _control(request)
+    headers, prediction_id, patience_s, is_named = control
     principal = plane.admit(endpoint, headers)
-    # A request id that the caller brought may come again, a prediction's may not.
-    prediction_id = new_prediction_id() if b"x-request-id" in raw else request.id
-    deadline = None
-    brought = raw.get(b"modelway-prediction-id")
-    if brought is not None:
-        if not _ID.fullmatch(brought):
-            raise InvalidInput(
-                "modelway-prediction-id is not an id",
-                hint="send 1 to 128 letters, digits, '.', '_', '-'",
-            )
-        prediction_id = brought.decode()
-    patience = raw.get(b"modelway-timeout-ms")
-    if patience is not None:
-        if not _MILLISECONDS.fullmatch(patience):
-            raise InvalidInput(
-                "modelway-timeout-ms is not a time", hint="send a whole number of milliseconds"
-            )
-        deadline = time.monotonic() + int(patience) / 1000
+    if prediction_id is None:
+        prediction_id = new_prediction_id() if is_named else request.id
+    deadline = None if patience_s is None else time.monotonic() + patience_s
     return Call(endpoint, headers, principal, prediction_id, deadline)
 
 
-def answer_headers(response: InferenceResponse) -> list[Header]:
-    """The headers that name an answer, in every protocol."""
-    return [
-        (b"modelway-endpoint", response.endpoint.encode()),
-        (b"modelway-version", response.version.encode()),
-        (b"modelway-prediction-id", response.prediction_id.encode()),
-    ]
+def _control(request: Request) -> Control:
+    raw = request.headers
+    brought = raw.get(b"modelway-prediction-id")
+    if brought is not None and not _ID.fullmatch(brought):
+        raise InvalidInput(
+            "modelway-prediction-id is not an id",
+            hint="send 1 to 128 letters, digits, '.', '_', '-'",
+        )
+    patience = raw.get(b"modelway-timeout-ms")
+    if patience is not None and not _MILLISECONDS.fullmatch(patience):
+        raise InvalidInput(
+            "modelway-timeout-ms is not a time", hint="send a whole number of milliseconds"
+        )
+    return Control(
+        Headers(raw),
+        None if brought is None else brought.decode(),
+        None if patience is None else int(patience) / 1000,
+        b"x-request-id" in raw,
+    )
+
+
+def answer_headers(response: InferenceResponse) -> bytes:
+    """The header lines that name an answer, in every protocol."""
+    return b"modelway-endpoint: %s\r\nmodelway-version: %s\r\nmodelway-prediction-id: %s\r\n" % (
+        response.endpoint.encode(),
+        response.version.encode(),
+        response.prediction_id.encode(),
+    )

@@ -216,25 +216,25 @@ class Connection(asyncio.Protocol):
 
     def _send(self, request: Request, response: Response, connection: bytes) -> None:
         body = response.body
-        head = [
+        head = b"%s%smodelway-request-id: %s\r\n%s%s" % (
             _STATUS_LINES[response.status],
             self._server.date,
-            b"modelway-request-id: ",
             request.id.encode(),
-            b"\r\n",
             connection,
-        ]
-        head += [b"%s: %s\r\n" % header for header in response.headers]
-        if response.status != _NO_CONTENT:
-            head.append(
-                b"content-type: %s\r\ncontent-length: %d\r\n\r\n"
-                % (response.content_type, len(body))
-            )
+            response.headers,
+        )
+        if response.status == _NO_CONTENT:
+            self._transport.write(head + b"\r\n")
         else:
-            head.append(b"\r\n")
-        if request.method != "HEAD":
-            head.append(body)
-        self._transport.write(b"".join(head))
+            self._transport.write(
+                b"%scontent-type: %s\r\ncontent-length: %d\r\n\r\n%s"
+                % (
+                    head,
+                    response.content_type,
+                    len(body),
+                    b"" if request.method == "HEAD" else body,
+                )
+            )
         self._server.observe(request, response)
 
     def _end(self) -> None:

@@ -5,19 +5,21 @@ Header names are lower-case bytes, as servers give them; of a header sent twice 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from modelway.domain.errors import MalformedPayload
 
 if TYPE_CHECKING:
+    from modelway.rest.calling import Control
     from modelway.rest.routes import Route
 
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 _MOST_FIELDS = 10_000
+_NO_CAPTURES: Mapping[str, str] = {}
 
 
 class Headers(Mapping[str, str]):
@@ -41,6 +43,21 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
 
+class Notes:
+    """What was found out of a head, for every request that has the same head, byte for byte.
+
+    ``answer`` is what answers its method and path, once that is known to depend on nothing else,
+    and ``route`` where it stands; ``control`` what a caller says in its headers.
+    """
+
+    __slots__ = ("answer", "control", "route")
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self.route: Route | None = None
+        self.control: Control | None = None
+
+
 class Request:
     """One request: ``path`` is decoded, ``raw_path`` and ``query`` are as they came.
 
@@ -48,12 +65,12 @@ class Request:
     no longer compressed. ``route`` is what its path was found to be, once it was, and ``captures``
     are the parts of the path that stand where the route has braces. ``client`` is the address at
     the other end, empty at a Unix socket; ``trace_id`` that of the caller's trace, where one is
-    followed.
+    followed. ``notes`` are shared with other requests and outlive them.
     """
 
     __slots__ = (
-        *("body", "captures", "client", "headers", "id", "method", "path", "query", "raw_path"),
-        *("route", "trace_id"),
+        *("body", "captures", "client", "headers", "id", "method", "notes", "path", "query"),
+        *("raw_path", "route", "trace_id"),
     )
 
     def __init__(
@@ -66,6 +83,7 @@ class Request:
         query: bytes = b"",
         headers: dict[bytes, bytes],
         body: bytes = b"",
+        notes: Notes | None = None,
     ) -> None:
         self.id = request_id
         self.method = method
@@ -75,7 +93,8 @@ class Request:
         self.headers = headers
         self.body = body
         self.client = ""
-        self.captures: Mapping[str, str] = {}
+        self.captures = _NO_CAPTURES
+        self.notes = notes or Notes()
         self.route: Route | None = None
         self.trace_id: str | None = None
 
@@ -97,7 +116,10 @@ class Request:
 
 
 class Response:
-    """One response; the length and the request's id are added when it is sent."""
+    """One response; the length and the request's id are added when it is sent.
+
+    ``headers`` are lines as ``header_lines`` makes them.
+    """
 
     __slots__ = ("body", "content_type", "headers", "status")
 
@@ -107,7 +129,7 @@ class Response:
         content_type: bytes = JSON,
         *,
         status: int = 200,
-        headers: Sequence[Header] = (),
+        headers: bytes = b"",
     ) -> None:
         self.body = body
         self.content_type = content_type
@@ -122,7 +144,12 @@ Refusal = Callable[[Exception, Request], Response]
 """How an error looks in one protocol."""
 
 
-def constant(body: bytes, content_type: bytes = JSON, *, headers: Sequence[Header] = ()) -> Answer:
+def header_lines(*headers: Header) -> bytes:
+    """Headers as they are sent."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
+
+
+def constant(body: bytes, content_type: bytes = JSON, *, headers: bytes = b"") -> Answer:
     """An answer that is always the same."""
     response = Response(body, content_type, headers=headers)
 

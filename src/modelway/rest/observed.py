@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from modelway.domain.errors import BadValue
-from modelway.rest.http import Request, Response
+from modelway.rest.http import Request, Response, header_lines
 from modelway.rest.server import Application
 from modelway.telemetry.access import Access, AccessLog
 from modelway.telemetry.spans import (
@@ -60,7 +61,7 @@ class Observed:
         request.trace_id = span.context.trace_id
         response = await self._inner(request)
         route = _UNKNOWN if request.route is None else request.route.path
-        said = {_SAID[name]: value.decode() for name, value in response.headers if name in _SAID}
+        said = dict(_said(response.headers))
         failed = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         span.finish(
             {HTTP_ROUTE: route, HTTP_STATUS: response.status, **said},
@@ -80,8 +81,16 @@ class Observed:
                     client=self._proxies.caller(request),
                 )
             )
-        response.headers = (*response.headers, (b"traceparent", span.context.traceparent.encode()))
+        response.headers += header_lines((b"traceparent", span.context.traceparent.encode()))
         return response
+
+
+def _said(lines: bytes) -> Iterator[tuple[str, str]]:
+    """What the header lines of an answer say of a prediction."""
+    for line in lines.split(b"\r\n"):
+        name, _, value = line.partition(b": ")
+        if name in _SAID:
+            yield _SAID[name], value.decode()
 
 
 class Proxies:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from modelway.domain.errors import MalformedPayload
 from modelway.inference.raw_contents import Raw
-from modelway.rest.http import JSON, Header, Response
+from modelway.rest.http import JSON, Response, header_lines
 from modelway.rest.oip_json import Parameters
 
 HEADER = b"inference-header-content-length"
@@ -78,9 +78,9 @@ class Tail:
             )
 
 
-def joined(content: bytes, tensors: Sequence[Raw], headers: Sequence[Header]) -> Response:
+def joined(content: bytes, tensors: Sequence[Raw], headers: bytes) -> Response:
     """The response of a JSON text and the tensors behind it; plain JSON if there is none."""
     if not tensors:
         return Response(content, JSON, headers=headers)
-    length = (HEADER, str(len(content)).encode())
-    return Response(b"".join([content, *tensors]), BINARY, headers=[*headers, length])
+    headers += header_lines((HEADER, str(len(content)).encode()))
+    return Response(b"".join([content, *tensors]), BINARY, headers=headers)

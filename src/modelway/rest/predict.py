@@ -12,7 +12,8 @@ from functools import partial
 from modelway.domain.errors import InvalidInput, ModelwayError, UnsupportedMedia
 from modelway.domain.inference import InferenceResponse
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.decoding import Decoded, Limits
+from modelway.inference.decoded import Decoded
+from modelway.inference.decoding import Limits
 from modelway.inference.loading import LoadedModel
 from modelway.inference.validation import Checked
 from modelway.rest.calling import Call, answer_headers, called
@@ -44,11 +45,15 @@ class Prediction:
         """Rows in the body, in any format that is read here."""
         try:
             call = called(self._plane, request, self._endpoint)
-            model = await self._model(request)
+            version = request.captures.get("version")
+            model = self._plane.at_hand(self._endpoint, version) or await self._model(request)
             kind = request.headers.get(b"content-type")
             came = None if kind == JSON else self._formats.of_body(kind)
             wanted = self._formats.wanted(request.headers.get(b"accept"), came)
-            decoded = await self._read(came, request.body, model)
+            if came is None and len(request.body) < ASIDE_BYTES:
+                decoded = model.decoder.decode(request.body, self._limits)
+            else:
+                decoded = await self._read_aside(came, request.body, model)
         except ModelwayError as error:
             self._refused(request, error)
             raise
@@ -103,11 +108,11 @@ class Prediction:
         checked = model.validator.text_row(cells)
         return Decoded(checked.table, True, checked.warnings)
 
-    async def _read(self, came: TableFormat | None, body: bytes, model: LoadedModel) -> Decoded:
-        """What the body holds; a large one is read on a thread."""
+    async def _read_aside(
+        self, came: TableFormat | None, body: bytes, model: LoadedModel
+    ) -> Decoded:
+        """What the body holds; a large one is read on a thread, and another format too."""
         if came is None:
-            if len(body) < ASIDE_BYTES:
-                return model.decoder.decode(body, self._limits)
             return await self._plane.aside(lambda: model.decoder.decode(body, self._limits), model)
         checked = await self._columns_of(came, body, model)
         return Decoded(checked.table, False, checked.warnings)

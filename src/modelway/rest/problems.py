@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from modelway.domain import errors
-from modelway.rest.http import Header, Request, Response
+from modelway.rest.http import Header, Request, Response, header_lines
 
 PROBLEM = b"application/problem+json"
 INTERNAL = "internal-error"
@@ -115,8 +115,8 @@ def told(error: Exception, request: Request) -> tuple[int, str, str]:
     return status, error.code, error.message
 
 
-def refusal_headers(error: Exception) -> list[Header]:
-    """The headers that go with an error in every protocol."""
+def refusal_headers(error: Exception) -> bytes:
+    """The header lines that go with an error in every protocol."""
     headers: list[Header] = []
     if isinstance(error, errors.MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
@@ -124,7 +124,7 @@ def refusal_headers(error: Exception) -> list[Header]:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.ModelwayError) and error.retryable:
         headers.append((b"retry-after", _RETRY_AFTER_S))
-    return headers
+    return header_lines(*headers)
 
 
 def _logged(error: Exception, code: str, request: Request) -> str:

@@ -17,7 +17,7 @@ import httptools
 
 from modelway.domain.errors import HeadTooLarge, MalformedPayload, ModelwayError, PayloadTooLarge
 from modelway.domain.identifiers import new_prediction_id
-from modelway.rest.http import Request
+from modelway.rest.http import Notes, Request
 
 LARGEST_HEAD_BYTES = 64 * 1024
 
@@ -63,6 +63,7 @@ class Head(NamedTuple):
     query: bytes
     headers: dict[bytes, bytes]
     body_bytes: int
+    notes: Notes
 
 
 class KnownHeads:
@@ -113,7 +114,7 @@ class RequestReader:
             end = data.find(_END)
             said = self._by_bytes.get(data[:end])
             if said is not None and len(data) == end + len(_END) + said.body_bytes:
-                method, path, raw_path, query, headers, _ = said
+                method, path, raw_path, query, headers, _, notes = said
                 request = Request(
                     new_prediction_id(),
                     method,
@@ -122,6 +123,7 @@ class RequestReader:
                     query=query,
                     headers=headers,
                     body=data[end + len(_END) :],
+                    notes=notes,
                 )
                 self._taker.take(request, b"")
                 return
@@ -227,6 +229,7 @@ class RequestReader:
                 request.query,
                 request.headers,
                 len(body),
+                request.notes,
             ),
         )
 

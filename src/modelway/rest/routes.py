@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from modelway.domain.errors import BadValue, MalformedPayload, RouteNotFound
 from modelway.domain.signature import Signature
-from modelway.rest.http import Answer, Refusal, Request, Response
+from modelway.rest.http import Answer, Refusal, Request, Response, header_lines
 from modelway.rest.problems import problem_of
 
 RESERVED = frozenset(
@@ -33,7 +33,7 @@ _CAPTURE = re.compile(r"\{([a-z_]+)\}")
 class Route:
     """One path: what answers each method; ``path`` is its template, once it stands in a table."""
 
-    __slots__ = ("allowed", "answers", "path")
+    __slots__ = ("_allow", "allowed", "answers", "path")
 
     def __init__(self, **answers: Answer) -> None:
         """``answers`` by method; HEAD is answered as GET is, OPTIONS by what is allowed."""
@@ -42,10 +42,11 @@ class Route:
         self.path = ""
         self.answers = answers
         self.allowed = (*answers, "OPTIONS")
+        self._allow = header_lines((b"allow", ", ".join(self.allowed).encode()))
         answers["OPTIONS"] = self._options
 
     async def _options(self, _: Request) -> Response:
-        return Response(b"", status=204, headers=[(b"allow", ", ".join(self.allowed).encode())])
+        return Response(b"", status=204, headers=self._allow)
 
 
 @dataclass(frozen=True, slots=True)

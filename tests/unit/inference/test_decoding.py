@@ -9,7 +9,8 @@ import pytest
 
 from modelway.domain.errors import MalformedPayload, PayloadTooLarge, SignatureMismatch
 from modelway.domain.signature import Column, Datatype, Signature, TensorSpec
-from modelway.inference.decoding import Decoded, JsonDecoder, Limits
+from modelway.inference.decoded import Decoded
+from modelway.inference.decoding import JsonDecoder, Limits
 from modelway.inference.json_text import nesting, parse_json
 from modelway.inference.validation import Validator
 

@@ -85,4 +85,4 @@ def test_every_error_is_an_object_of_one_message(
     assert "secret" not in content["error"]
     assert response.content_type == b"application/json"
     retryable = isinstance(error, ModelwayError) and error.retryable
-    assert ((b"retry-after", b"1") in response.headers) is retryable
+    assert (b"retry-after: 1\r\n" in response.headers) is retryable

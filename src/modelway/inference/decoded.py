@@ -1,0 +1,18 @@
+"""What a body holds, once it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelway.domain.inference import RowWarning
+from modelway.domain.tables import Table
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A table, whether it came as a single object, and what was unusual about it."""
+
+    table: Table
+    single: bool
+    warnings: Sequence[RowWarning] = ()
