@@ -1,4 +1,4 @@
-"""What starting leaves mapped, given back.
+"""What starting leaves behind, given back and set aside.
 
 Loading a shared library touches its symbol tables, its relocations and the code that registers
 what it holds, megabytes that no prediction reads again. They stay counted against the process
@@ -7,12 +7,16 @@ until memory runs short, and by then a scheduler has placed it for what it does 
 Only pages that are the file's own are given back: of a mapping that cannot be written and has no
 private copy of a page, so that what is read again is read from the file as it was.
 
-Source: proc(5), /proc/PID/smaps; madvise(2), MADV_DONTNEED.
+What starting made lives as long as the process, so the collector of cycles need not look at it ever
+again: it would stop all answers for as long as that takes.
+
+Source: proc(5), /proc/PID/smaps; madvise(2), MADV_DONTNEED; Python's ``gc.freeze``.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import re
 import sys
 from collections.abc import Iterator
@@ -20,6 +24,12 @@ from pathlib import Path
 
 _DONTNEED = 4
 _HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+ +(/.*)$")
+
+
+def set_aside() -> None:
+    """Have the collector of cycles pass over all that there is now."""
+    gc.collect()
+    gc.freeze()
 
 
 def give_back() -> None:

@@ -24,7 +24,7 @@ import msgspec
 
 from modelway.composition import orders
 from modelway.composition.administration import administer
-from modelway.composition.footprint import give_back
+from modelway.composition.footprint import give_back, set_aside
 from modelway.composition.plan import ServePlan
 from modelway.composition.service import Service
 from modelway.composition.watching import Watching
@@ -112,6 +112,7 @@ async def _alone(
     alone = _Alone(service, plan)
     administration = await administer(alone, admin, Path(plan.home), Path(plan.metrics_folder))
     give_back()
+    set_aside()
     when_ready()
     following = None if watching is None else asyncio.create_task(watching.follow(alone))
     await stopped.wait()
@@ -138,6 +139,7 @@ async def _among_others(slot: int, listeners: Sequence[socket.socket], ordered: 
     await _open(service, stopped)
     await service.start(listeners)
     give_back()
+    set_aside()
     _report(b"ready")
     following = asyncio.create_task(_follow(service, lines, stopped))
     await stopped.wait()

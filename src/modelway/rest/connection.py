@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         self._window_bytes = 0
         request.client = self._client
         if self._answering is None and not self._waiting:
-            self._answer(request, connection)
+            self._advance(request, connection, self._server.answer(request))
             return
         self._waiting.append((request, connection))
         if len(self._waiting) >= _MOST_WAITING:
@@ -150,13 +150,10 @@ class Connection(asyncio.Protocol):
         if self._answering is None and not (self._reader.in_request or self._waiting):
             self._end()
 
-    def _answer(self, request: Request, connection: bytes) -> None:
-        """Answer at once if nothing is to be waited for, else when it is done."""
-        self._advance(request, connection, self._server.answer(request))
-
     def _advance(
         self, request: Request, connection: bytes, answering: Coroutine[Any, Any, Response]
     ) -> None:
+        """Answer at once if nothing is to be waited for, else when it is done."""
         try:
             awaited = answering.send(None)
         except StopIteration as done:
@@ -197,7 +194,8 @@ class Connection(asyncio.Protocol):
     def _answer_waiting(self) -> None:
         """Answer what waits, until one of them has to wait for something."""
         while self._waiting and self._answering is None and not self._ending:
-            self._answer(*self._waiting.popleft())
+            request, connection = self._waiting.popleft()
+            self._advance(request, connection, self._server.answer(request))
         self._read_on()
 
     def _read_on(self) -> None:
