@@ -133,6 +133,8 @@ def _turns(
 ) -> None:
     """Peers take turns within a round, so that a busy minute of the machine disturbs all alike."""
     for round, model, peer in itertools.product(range(rounds), models.values(), peers):
+        if not peer.serves(model.name):
+            continue
         begun = time.perf_counter()
         turn(plan, samples, peer, model, round)
         took = f"{time.perf_counter() - begun:.0f} s"

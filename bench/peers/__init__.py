@@ -8,7 +8,7 @@ from peers.bentoml.peer import PEER as BENTOML
 from peers.description import Peer
 from peers.fastapi.peer import PEER as FASTAPI
 from peers.flask.peer import PEER as FLASK
-from peers.limit.peer import HTTPTOOLS, UVICORN
+from peers.limit.peer import BARE, HTTPTOOLS, UVICORN
 from peers.litserve.peer import PEER as LITSERVE
 from peers.mlflow.peer import PEER as MLFLOW
 from peers.mlserver.peer import PEER as MLSERVER
@@ -19,6 +19,6 @@ ALL: Mapping[str, Peer] = {
     peer.name: peer
     for peer in (
         *(MODELWAY, MLSERVER, BENTOML, LITSERVE, RAY, MLFLOW, FASTAPI, FLASK),
-        *(UVICORN, HTTPTOOLS),
+        *(BARE, UVICORN, HTTPTOOLS),
     )
 }

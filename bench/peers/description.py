@@ -7,7 +7,7 @@ description. ``peers/shared`` holds what several of these applications read a mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +25,7 @@ class Kind(StrEnum):
     OURS = "ours"
     PRODUCT = "product"
     BY_HAND = "by hand"
+    BARE = "bare"
     LIMIT = "limit"
 
 
@@ -86,7 +87,7 @@ class Peer:
     ``forms`` gives the forms that the server reads of a model under a name, "json" first. ``first``
     are the figures of the first measurement: requests/s by connections, and ``start`` in seconds.
     ``explanation`` says why, where a figure of today is far under that. ``many`` says whether it
-    can serve a hundred models in one server.
+    can serve a hundred models in one server. ``only`` names its models where it cannot serve all.
     """
 
     name: str
@@ -100,6 +101,11 @@ class Peer:
     first: Mapping[str, float] = field(default_factory=dict)
     explanation: str = ""
     many: bool = False
+    only: Sequence[str] = ()
+
+    def serves(self, model: str) -> bool:
+        """Whether it is compared with this model."""
+        return not self.only or model in self.only
 
 
 def own_environment(name: str, *, by_pip: bool = False) -> tuple[Environment, ...]:

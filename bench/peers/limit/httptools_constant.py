@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -52,22 +53,19 @@ class Constant(asyncio.Protocol):
         self._ready += 1
 
 
-async def serve(listener: socket.socket, answer: bytes) -> None:
+async def serve(listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
     """Serve until SIGTERM."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
-    server = await loop.create_server(lambda: Constant(answer), sock=listener, backlog=BACKLOG)
+    server = await loop.create_server(protocol, sock=listener, backlog=BACKLOG)
     await ended.wait()
     server.close()
 
 
-def main() -> None:
-    """Listen, and answer in as many processes as asked for."""
-    port, workers, answer_bytes = (int(word) for word in sys.argv[1:])
+def run(port: int, workers: int, prepared: Callable[[], Callable[[], asyncio.Protocol]]) -> None:
+    """Listen, and answer in so many processes, each by what it has ``prepared`` itself."""
     listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {answer_bytes}"
-    answer = head.encode() + b"\r\n\r\n" + b"x" * answer_bytes
     children: list[int] = []
     for _ in range(workers - 1):
         child = os.fork()
@@ -75,10 +73,18 @@ def main() -> None:
             children = []
             break
         children.append(child)
-    uvloop.run(serve(listener, answer))
+    uvloop.run(serve(listener, prepared()))
     for child in children:
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
+
+
+def main() -> None:
+    """Answer a constant."""
+    port, workers, answer_bytes = (int(word) for word in sys.argv[1:])
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {answer_bytes}"
+    answer = head.encode() + b"\r\n\r\n" + b"x" * answer_bytes
+    run(port, workers, lambda: lambda: Constant(answer))
 
 
 if __name__ == "__main__":

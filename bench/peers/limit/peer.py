@@ -1,6 +1,6 @@
 """The limits: the fastest HTTP there is in Python, answering a constant of the size of our answer.
 
-They read the same requests as we do and look at nothing in them.
+They read the same requests as we do and look at nothing in them. One more answers with a model.
 """
 
 from __future__ import annotations
@@ -48,6 +48,18 @@ def forms(name: str, model: ComparedModel) -> Mapping[str, Form]:
     return {"json": Form(asked.path, asked.content_type, write, read)}
 
 
+def launch_bare(site: Site) -> Launch:
+    """The bare parser, with a model behind it."""
+    (model,) = site.models.values()
+    arguments = (str(site.port), str(site.workers), str(model.bundle))
+    return Launch((str(site.python(NAME)), f"{FOLDER}/httptools_model.py", *arguments))
+
+
+def bare_forms(name: str, model: ComparedModel) -> Mapping[str, Form]:
+    """Our JSON requests of one row, and its answers to them."""
+    return {"json": our_forms(name, model)["json"]}
+
+
 UVICORN = Peer(
     name="limit-uvicorn",
     title="limit: uvicorn answering a constant",
@@ -70,4 +82,17 @@ HTTPTOOLS = Peer(
     how="an asyncio protocol of 60 lines, as many workers",
     package="httptools",
     first={"1": 9_500, "32": 72_000},
+)
+
+BARE = Peer(
+    name="bare-httptools",
+    title="by hand: httptools + uvloop, msgspec, ONNX Runtime, and nothing else",
+    kind=Kind.BARE,
+    environments=own_environment(NAME),
+    launch=launch_bare,
+    forms=bare_forms,
+    how="60 lines over our compiled graph: no checks, ids, versions, metrics; one row a request",
+    package="httptools",
+    first={"1": 6_100, "32": 35_000},
+    only=("iris",),
 )
