@@ -446,7 +446,7 @@ def test_requests_outlive_a_model_that_is_killed_now_and_then(rules: Path) -> No
     async def client(counts: dict[str, int], end: float) -> None:
         while time.monotonic() < end:
             try:
-                outputs = await execution.run(order("x"), {}, time.monotonic() + PATIENCE_S)
+                outputs = await execution.run(order("x"), time.monotonic() + PATIENCE_S)
                 assert outputs["prediction"][0]["order"] == "x"
                 counts["answered"] += 1
             except ModelCrashed:

@@ -78,7 +78,9 @@ def rows_of(call: Call) -> Table:
     values = np.random.default_rng(call.seed).normal(size=(call.n_rows, 3)).round(2) * 2
     if call.poisoned is not None:
         values[call.poisoned % call.n_rows, 0] = POISON
-    return table_of(SIGNATURE, values)
+    table = table_of(SIGNATURE, values)
+    table.parameters = {"p": call.parameters} if call.parameters else {}
+    return table
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ async def interleaved(execution: Execution, sent: list[Call]) -> list[Any]:
         for k, call in enumerate(sent):
             if call.turn == turn:
                 deadline = None if call.left_s is None else time.monotonic() + call.left_s
-                run = execution.run(rows_of(call), {"p": call.parameters}, deadline)
+                run = execution.run(rows_of(call), deadline)
                 tasks[k] = asyncio.create_task(run)
         await asyncio.sleep(0 if turn % 2 else 0.0005)
         for k, call in enumerate(sent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -129,3 +130,9 @@ def _with(column: Column, **changes: Any) -> Column:
     from dataclasses import replace
 
     return replace(column, **changes)
+
+
+def said(table: Table, parameters: Mapping[str, object]) -> Table:
+    """The table, with what its caller says to the model beside it."""
+    table.parameters = parameters
+    return table

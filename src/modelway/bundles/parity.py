@@ -41,7 +41,8 @@ TOLERANCE = 1e-5
 NOISE = 1e-9
 """From here on, in the same measure, two answers of the original to one row are two answers."""
 
-BATCH_ROWS = (1, 2, 7, 64)
+BATCH_ROWS = (1, 2, 7, 64, 1024)
+"""The largest is what requests are merged to by default (``inference.batch_rows``)."""
 
 REFUSED = "refused"
 

@@ -55,11 +55,12 @@ class Opening(msgspec.Struct, frozen=True, tag="opening"):
 
 
 class Question(msgspec.Struct, frozen=True, tag="question"):
-    """Answer the rows of a table; one array where it is a matrix."""
+    """Answer the rows of a table; one array where it is a matrix; ``parameters`` are JSON."""
 
     n_rows: int
     is_matrix: bool
     arrays: tuple[WireArray, ...]
+    parameters: bytes = b"{}"
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -147,17 +148,24 @@ def _exactly(connection: socket.socket, n_bytes: int) -> bytearray | None:
 
 def question_of(table: Table) -> Question:
     """The table, as it travels."""
+    said = msgspec.json.encode(dict(table.parameters))
     if table.signature.is_numeric:
-        return Question(table.n_rows, True, (packed(table.matrix),))
-    return Question(table.n_rows, False, tuple(packed(array) for array in table.arrays))
+        return Question(table.n_rows, True, (packed(table.matrix),), said)
+    return Question(table.n_rows, False, tuple(packed(array) for array in table.arrays), said)
 
 
 def table_of(question: Question, signature: Signature) -> Table:
     """The table that travelled. Raises BadMessage."""
     arrays = [unpacked(one) for one in question.arrays]
     if question.is_matrix:
-        return Table(signature, question.n_rows, matrix=arrays[0])
-    return Table(signature, question.n_rows, arrays=arrays)
+        table = Table(signature, question.n_rows, matrix=arrays[0])
+    else:
+        table = Table(signature, question.n_rows, arrays=arrays)
+    try:
+        table.parameters = msgspec.json.decode(question.parameters, type=dict[str, Any])
+    except _MALFORMED as error:
+        raise BadMessage(f"parameters: {error}") from error
+    return table
 
 
 def answer_of(outputs: Outputs) -> Answered:

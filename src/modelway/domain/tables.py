@@ -13,6 +13,7 @@ Tensors lie as numpy arrays of their own datatype.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,19 @@ NUMPY_DTYPES: Mapping[Datatype, np.dtype[Any]] = {
 }
 
 
+NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
+
+
 class Table:
     """Rows in signature order: either one float64 matrix or one array a column, or named tensors.
 
     A matrix may come as the cells of its rows, of which it is made when it is asked for.
+    ``parameters`` is what a caller says to the model beside the rows; few models take any.
 
     A table owns nothing it was given; callers must not change the arrays afterwards.
     """
 
-    __slots__ = ("_arrays", "_cells", "_matrix", "n_rows", "signature")
+    __slots__ = ("_arrays", "_cells", "_matrix", "n_rows", "parameters", "signature")
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class Table:
         self._matrix = matrix
         self._arrays = None if arrays is None else tuple(arrays)
         self._cells = cells
+        self.parameters = NO_PARAMETERS
 
     @property
     def matrix(self) -> npt.NDArray[np.float64]:
@@ -91,18 +97,25 @@ class Table:
         return self._arrays
 
     def rows(self, index: slice | npt.NDArray[np.intp]) -> Table:
-        """The rows that ``index`` picks, as a table of its own."""
+        """The rows that ``index`` picks, as a table of its own, with the same parameters."""
         if self._matrix is not None or self._cells is not None:
-            picked = self.matrix[index]
-            return Table(self.signature, len(picked), matrix=picked)
-        arrays = tuple(a[index] for a in self.arrays)
-        return Table(self.signature, len(arrays[0]), arrays=arrays)
+            matrix = self.matrix[index]
+            picked = Table(self.signature, len(matrix), matrix=matrix)
+        else:
+            arrays = tuple(a[index] for a in self.arrays)
+            picked = Table(self.signature, len(arrays[0]), arrays=arrays)
+        picked.parameters = self.parameters
+        return picked
 
 
 def concatenate(tables: Sequence[Table]) -> Table:
-    """The rows of all tables, one after the other; they share one signature."""
-    signature = tables[0].signature
-    n_rows = sum(t.n_rows for t in tables)
+    """The rows of all tables, one after the other; they share one signature, and parameters."""
+    joined = _joined(tables, tables[0].signature, sum(t.n_rows for t in tables))
+    joined.parameters = tables[0].parameters
+    return joined
+
+
+def _joined(tables: Sequence[Table], signature: Signature, n_rows: int) -> Table:
     if signature.is_numeric:
         cells = [row for t in tables if t._cells is not None for row in t._cells]
         if len(cells) == n_rows:

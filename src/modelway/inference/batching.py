@@ -161,16 +161,16 @@ class Measure:
             if column.nullable and column.datatype is Datatype.BOOL
         ]
 
-    def key(self, table: Table, parameters: Mapping[str, object]) -> Key:
-        """What the table's arrays are made of, and the parameters beside it.
+    def key(self, table: Table) -> Key:
+        """What the table's arrays are made of, and the parameters beside them.
 
         A Boolean column without a gap is another type in a DataFrame than one with a gap, so the
         two are told apart. Parameters that have no bytes of their own share a key with nobody.
         """
         said: object = b""
-        if parameters:
+        if table.parameters:
             try:
-                said = msgspec.msgpack.encode(parameters, order="sorted")
+                said = msgspec.msgpack.encode(table.parameters, order="sorted")
             except (TypeError, ValueError, OverflowError):
                 said = object()
         gaps = tuple(bool(np.isnan(table.arrays[i]).any()) for i in self._gaps)

@@ -90,7 +90,7 @@ class DataPlane:
         started = time.monotonic()
         try:
             model = self.router.choose(request, live)
-            outputs = await model.execution.run(request.table, request.parameters, request.deadline)
+            outputs = await model.execution.run(request.table, request.deadline)
         except ModelwayError as error:
             self._failed(request, error, time.monotonic() - started)
             raise

@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Final, Protocol
 
 import numpy as np
@@ -52,7 +51,6 @@ ONNX: Final = "onnx"
 GATHERED_S: Final = 0.002
 """How much work goes to a runner at once where every request is asked for itself."""
 
-_NOTHING: Mapping[str, object] = MappingProxyType({})
 _EVERY: Final = 32
 """One in so many inline calls is measured: measuring costs as much as the call costs beside it."""
 
@@ -171,12 +169,7 @@ class Execution:
             return no_rows(self._manifest)
         return self._predict(table)
 
-    async def run(
-        self,
-        table: Table,
-        parameters: Mapping[str, object] = _NOTHING,
-        deadline: float | None = None,
-    ) -> Outputs:
+    async def run(self, table: Table, deadline: float | None = None) -> Outputs:
         """The model's outputs for a table; for a table without rows the model is not asked.
 
         ``deadline`` is a time of ``time.monotonic``. Cancelling it takes the request out of the
@@ -194,12 +187,12 @@ class Execution:
         if deadline is not None and time.monotonic() >= deadline:
             raise self._late()
         if 0 < units <= self._inline_units:
-            if self._gathers and not parameters:
+            if self._gathers and not table.parameters:
                 return await self._gathering.add(table, units, self._inline_units)
             return self._now_and_then_measured(table)
         if units == 0 and self._is_tabular:
             return no_rows(self._manifest)
-        return await self._queued(table, parameters, units, deadline)
+        return await self._queued(table, units, deadline)
 
     def abandon(self) -> bool:
         """Take nothing more and drop what waits; gives whether the model is closed.
@@ -260,7 +253,6 @@ class Execution:
     async def _queued(
         self,
         table: Table,
-        parameters: Mapping[str, object],
         units: int,
         deadline: float | None,
     ) -> Outputs:
@@ -270,7 +262,7 @@ class Execution:
         if loop is not self._loop:
             self._follow(loop)
         # What is asked for itself anyway goes with anything.
-        key = self._measure.key(table, parameters) if self._merges else ()
+        key = self._measure.key(table) if self._merges else ()
         pending = _Request(
             table,
             key,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from modelway.rest.http import Headers, Request
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
-_NONE: Mapping[str, object] = {}
 
 
 @dataclass(slots=True)
@@ -36,12 +35,7 @@ class Call:
     prediction_id: str
     deadline: float | None
 
-    def request(
-        self,
-        table: Table,
-        warnings: Sequence[RowWarning] = (),
-        parameters: Mapping[str, object] = _NONE,
-    ) -> InferenceRequest:
+    def request(self, table: Table, warnings: Sequence[RowWarning] = ()) -> InferenceRequest:
         """The inference request of this call."""
         return InferenceRequest(
             self.endpoint,
@@ -50,7 +44,6 @@ class Call:
             warnings,
             self.principal,
             self.headers,
-            parameters,
             self.deadline,
         )
 

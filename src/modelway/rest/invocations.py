@@ -78,9 +78,8 @@ class Invocations:
             raise
         kind = self._wanted(request.headers.get(b"accept"), media, reading)
         checked = reading.checked
-        response = await self._plane.infer(
-            call.request(checked.table, checked.warnings, reading.parameters), model
-        )
+        checked.table.parameters = reading.parameters
+        response = await self._plane.infer(call.request(checked.table, checked.warnings), model)
         write = _writer(kind, response, model, reading)
         content = await self._plane.aside(write) if response.n_rows >= ASIDE_ROWS else write()
         return Response(content, _HEADERS[kind], headers=answer_headers(response))

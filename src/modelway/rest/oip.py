@@ -92,7 +92,8 @@ class OpenInference:
             until = time.monotonic() + asked.patience_s
             call.deadline = until if call.deadline is None else min(call.deadline, until)
         table, warnings = asked.checked.table, asked.checked.warnings
-        response = await plane.infer(call.request(table, warnings, asked.parameters), model)
+        table.parameters = asked.parameters
+        response = await plane.infer(call.request(table, warnings), model)
         write = partial(write_answer, asked, model, response)
         elements = sum(array.size for array in response.outputs.values())
         if response.n_rows < ASIDE_ROWS and elements < _ASIDE_ELEMENTS:

@@ -11,11 +11,15 @@ import numpy as np
 
 from modelway.bundles.manifest import Manifest, Task
 from modelway.bundles.ports import Description, Runtime
-from modelway.domain.errors import LoadFailed
+from modelway.domain.errors import InputRefused, LoadFailed
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Signature
 from modelway.domain.tables import Table
 from modelway.runtimes.frames import typed_frame_of
+
+
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+"""Codes of MLflow's own exception that are the caller's fault."""
 
 
 class MlflowFramework:
@@ -45,20 +49,30 @@ class MlflowFramework:
 
 
 class MlflowRuntime:
-    """The function itself; of a table of results, the only column or all of them."""
+    """The function itself; of a table of results, the only column or all of them.
+
+    A request's parameters are its ``params``: MLflow holds them to what the model was logged with.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     def predict(self, table: Table) -> Outputs:
-        """What ``predict`` gives for the table's rows."""
+        """What ``predict`` gives for the table's rows. Raises InputRefused."""
         if table.signature.is_tabular:
             given: Any = typed_frame_of(table)
         else:
             names = [spec.name for spec in table.signature.tensors]
             arrays = dict(zip(names, table.arrays, strict=True))
             given = arrays if len(arrays) > 1 else next(iter(arrays.values()))
-        found = self._model.predict(given)
+        said = {"params": dict(table.parameters)} if table.parameters else {}
+        try:
+            found = self._model.predict(given, **said)
+        except Exception as error:
+            if getattr(error, "error_code", "") in _REFUSALS:
+                first = str(error).splitlines()[0]
+                raise InputRefused(f"the model refuses the request: {first[:300]}") from error
+            raise
         if hasattr(found, "columns") and found.shape[1] != 1:
             return {str(name): found[name].to_numpy() for name in found.columns}
         values = np.asarray(found)

@@ -20,6 +20,7 @@ from modelway.domain.inference import Outputs
 from modelway.domain.signature import Column, Datatype, Signature, TensorSpec, columns_named
 from modelway.domain.tables import Table
 from modelway.inference.batching import Batch, Bounds, Measure, Pending, Waiting, answers_merged
+from support.tables import said
 
 NUMBERS = Signature(columns_named(["a", "b"]))
 MIXED = Signature(
@@ -166,20 +167,20 @@ def test_other_parameters_are_another_key(
     one: Mapping[str, object], other: Mapping[str, object]
 ) -> None:
     measure = Measure(NUMBERS)
-    assert measure.key(rows(1), one) != measure.key(rows(1), other)
+    assert measure.key(said(rows(1), one)) != measure.key(said(rows(1), other))
 
 
 def test_equal_parameters_are_one_key_whatever_their_order() -> None:
     measure = Measure(NUMBERS)
-    one = measure.key(rows(1), {"a": 1, "b": [None]})
-    assert one == measure.key(rows(1, 2), {"b": [None], "a": 1})
+    one = measure.key(said(rows(1), {"a": 1, "b": [None]}))
+    assert one == measure.key(said(rows(1, 2), {"b": [None], "a": 1}))
 
 
 def test_a_boolean_column_with_a_gap_is_another_key() -> None:
     measure = Measure(MIXED)
     without, gap = mixed((1.0, "x")), mixed((np.nan, "x"))
-    assert measure.key(without, {}) == measure.key(mixed((0.0, None), (1.0, "y")), {})
-    assert measure.key(without, {}) != measure.key(gap, {})
+    assert measure.key(without) == measure.key(mixed((0.0, None), (1.0, "y")))
+    assert measure.key(without) != measure.key(gap)
 
 
 def test_tensors_of_another_shape_or_type_are_another_key() -> None:
@@ -187,7 +188,7 @@ def test_tensors_of_another_shape_or_type_are_another_key() -> None:
     measure = Measure(signature)
 
     def key(shape: tuple[int, int], dtype: str = "f4") -> tuple[object, ...]:
-        return measure.key(Table(signature, shape[0], arrays=[np.zeros(shape, dtype)]), {})
+        return measure.key(Table(signature, shape[0], arrays=[np.zeros(shape, dtype)]))
 
     assert key((1, 4)) == key((3, 4))
     assert key((1, 4)) != key((1, 5))

@@ -25,6 +25,7 @@ from modelway.domain.tables import Table
 from modelway.inference.cost import Cost
 from modelway.inference.execution import Execution
 from modelway.settings import InferenceSettings
+from support.tables import said
 
 NUMBERS = Signature(columns_named(["a"]))
 TENSOR = Signature(tensors=(TensorSpec("x", Datatype.FP32, (-1, 2)),))
@@ -255,7 +256,7 @@ def test_a_model_that_is_not_row_wise_is_asked_each_request_for_itself(make: Mak
 def test_requests_with_other_parameters_do_not_share_a_call(make: Make) -> None:
     async def several() -> None:
         tops: list[dict[str, object]] = [{"top": 1}, {"top": 2}, {"top": 1}]
-        calls = [execution.run(rows(k), top) for k, top in enumerate(tops)]
+        calls = [execution.run(said(rows(k), top)) for k, top in enumerate(tops)]
         await asyncio.gather(*calls)
 
     runtime = Gated()
@@ -343,7 +344,7 @@ def test_a_deadline_is_kept_to_the_moment_whether_the_work_has_begun_or_not(make
         async def late(value: float) -> float:
             started = time.monotonic()
             with pytest.raises(DeadlineExceeded, match="iris did not answer in time"):
-                await execution.run(rows(value), {}, started + 0.05)
+                await execution.run(rows(value), started + 0.05)
             return time.monotonic() - started
 
         begun = asyncio.create_task(late(1))
@@ -371,7 +372,7 @@ def test_a_deadline_that_has_passed_costs_no_work(make: Make, of: Manifest) -> N
     execution.warm_up()
     asked = len(runtime.asked)
     with pytest.raises(DeadlineExceeded):
-        asyncio.run(execution.run(rows(1), {}, time.monotonic()))
+        asyncio.run(execution.run(rows(1), time.monotonic()))
     assert len(runtime.asked) == asked
 
 
