@@ -90,11 +90,20 @@ def leaf_vectors(graph: Graph, rows: str, trees: Sequence[Tree], leaves: Sequenc
     return graph.op("Gather", given, np.array(len(trees) - 1, dtype=np.int64), axis=1)
 
 
+_MOST_APART = 4
+
+
 class TreeEnsemble:
-    """Trees under construction, each adding to one target."""
+    """Trees under construction, each adding to one target.
+
+    A few targets get a node each: a leaf of one that has a single target lies in the tree itself,
+    and many rows take two thirds of the time. One node more costs a row alone as much as it saves.
+    """
 
     def __init__(self, n_targets: int) -> None:
         self._n_targets = n_targets
+        apart = range(n_targets) if 1 < n_targets <= _MOST_APART else ()
+        self._apart = [TreeEnsemble(1) for _ in apart]
         self._roots: list[int] = []
         self._nodes: list[tuple[int, int, float, int, int, int, int, int]] = []
         self._leaves: list[tuple[int, float]] = []
@@ -103,6 +112,9 @@ class TreeEnsemble:
 
     def add(self, tree: Tree, target: int) -> None:
         """Append a tree whose leaves add to ``target``."""
+        if self._apart:
+            self._apart[target].add(tree, 0)
+            return
         self._roots.append(len(self._nodes))
         self._farthest[target] += np.abs(tree.leaf[tree.left < 0]).max()
         if tree.left[0] < 0:
@@ -141,7 +153,12 @@ class TreeEnsemble:
         return len(self._leaves) - 1
 
     def emit(self, graph: Graph, rows: str, element: Literal["double", "float"] = "double") -> str:
-        """The node over ``rows`` (n_rows, n_features) of ``element`` type; (n_rows, n_targets)."""
+        """The sums over ``rows`` (n_rows, n_features) of ``element`` type; (n_rows, n_targets)."""
+        if self._apart:
+            parts = [one.emit(graph, rows, element) for one in self._apart]
+            total = graph.concatenate(parts)
+            graph.note_farthest(total, max(graph.farthest(part) for part in parts))
+            return total
         dtype = np.float64 if element == "double" else np.float32
         feature, mode, split, true_id, true_leaf, false_id, false_leaf, missing = (
             list(column) for column in zip(*self._nodes, strict=True)

@@ -34,8 +34,8 @@ class InferenceRequest:
     """One call of a model: a table for an endpoint.
 
     ``prediction_id`` None lets the data plane make one. ``warnings`` were found when the table was
-    made. ``principal`` is who calls, if anybody asked. ``deadline`` is when the answer is of no more
-    use, by ``time.monotonic``.
+    made. ``principal`` is who calls, if anybody asked. ``deadline`` is when the answer is of no
+    more use, by ``time.monotonic``.
     """
 
     endpoint: str

@@ -140,6 +140,9 @@ class InferenceService:
             if not isinstance(error, EndpointNotFound):
                 self._plane.refused(endpoint, call.headers, error)
             raise
+        checked.table.parameters = {
+            name: value for name, value in parameters.items() if not _is_reserved(name)
+        }
         response = await self._plane.infer(
             InferenceRequest(
                 endpoint,
@@ -148,7 +151,6 @@ class InferenceService:
                 checked.warnings,
                 principal,
                 call.headers,
-                {name: value for name, value in parameters.items() if not _is_reserved(name)},
                 deadline,
             ),
             model,

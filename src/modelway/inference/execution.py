@@ -43,6 +43,7 @@ from modelway.inference.cost import Cost
 from modelway.inference.gathering import Gathering
 from modelway.inference.runners import Runners
 from modelway.inference.samples import sample_table
+from modelway.inference.sampling import Sampled
 from modelway.settings import InferenceSettings
 
 ONNX: Final = "onnx"
@@ -50,9 +51,6 @@ ONNX: Final = "onnx"
 
 GATHERED_S: Final = 0.002
 """How much work goes to a runner at once where every request is asked for itself."""
-
-_EVERY: Final = 32
-"""One in so many inline calls is measured: measuring costs as much as the call costs beside it."""
 
 _WARM_ROWS = (1, 64)
 _PAYS: Final = 10
@@ -115,7 +113,7 @@ class Execution:
         self._clock = _core_clock() if self._is_onnx else time.perf_counter
         self._measure = Measure(signature)
         self._inline_units = 0
-        self._unmeasured = _EVERY
+        self._sampled = Sampled(self._predict, self._clock, self._took)
         self._n_batches = 0
         self._waiting: Waiting[_Future] = Waiting(name, settings.queue_requests)
         self._running: set[_Batch] = set()
@@ -157,7 +155,7 @@ class Execution:
         sizes = _WARM_ROWS if self._is_tabular else (sample.n_rows,)
         for n_rows in sizes:
             rows = sample.rows(np.zeros(n_rows, np.intp)) if self._is_tabular else sample
-            self._learn(*self._measured(rows)[1])
+            self._sampled.measured(rows)
 
     def predict(self, table: Table) -> Outputs:
         """The model's outputs for a table, here and now; for callers without an event loop.
@@ -189,7 +187,7 @@ class Execution:
         if 0 < units <= self._inline_units:
             if self._gathers and not table.parameters:
                 return await self._gathering.add(table, units, self._inline_units)
-            return self._now_and_then_measured(table)
+            return self._sampled(table)
         if units == 0 and self._is_tabular:
             return no_rows(self._manifest)
         return await self._queued(table, units, deadline)
@@ -223,27 +221,16 @@ class Execution:
             _settle(one, Unavailable(f"the model {self._name} is being closed"))
         self._runners.close()
 
-    def _measured(self, table: Table) -> tuple[Outputs, tuple[int, float]]:
-        started = self._clock()
-        outputs = self._predict(table)
-        return outputs, (self._measure.units(table), self._clock() - started)
-
     def _gathered(self, tables: Sequence[Table]) -> Sequence[Answer]:
         """The answers to what came in one turn of the loop."""
-        answers = answers_merged(tables, self._now_and_then_measured)
+        answers = answers_merged(tables, self._sampled)
         if self._watch is not None:
             self._watch.batch(sum(one.n_rows for one in tables), len(tables), 0.0)
         return answers
 
-    def _now_and_then_measured(self, table: Table) -> Outputs:
-        self._unmeasured -= 1
-        if self._unmeasured:
-            return self._predict(table)
-        self._unmeasured = 1  # where it fails, the next call is measured
-        outputs, took = self._measured(table)
-        self._learn(*took)
-        self._unmeasured = 1 if self.cost.surprises else _EVERY
-        return outputs
+    def _took(self, table: Table, seconds: float) -> bool:
+        self._learn(self._measure.units(table), seconds)
+        return self.cost.surprises > 0
 
     def _learn(self, units: int, seconds: float) -> None:
         self.cost.learn(units, seconds)

@@ -53,7 +53,7 @@ class App:
         """The response to one request, whatever happens."""
         try:
             notes = request.notes
-            if notes.answer is not None:
+            if notes is not None and notes.answer is not None:
                 request.route = notes.route
                 return await notes.answer(request)
             self._check_host(request)
@@ -64,7 +64,7 @@ class App:
                 raise MethodNotAllowed(request.method[:20], request.path, route.allowed)
             if b"content-encoding" in request.headers and request.body:
                 await self._unpack(request)
-            elif request.path in self._routes:
+            elif notes is not None and request.path in self._routes:
                 # All of this follows from the head, and holds for the next one that is the same.
                 notes.answer, notes.route = answer, route
             return await answer(request)

@@ -65,9 +65,12 @@ def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
         InvalidInput: a control header cannot be understood.
         NotPermitted: who calls may not.
     """
-    control = request.notes.control
+    notes = request.notes
+    control = None if notes is None else notes.control
     if control is None:
-        control = request.notes.control = _control(request)
+        control = _control(request)
+        if notes is not None:
+            notes.control = control
     headers, prediction_id, patience_s, is_named = control
     principal = plane.admit(endpoint, headers)
     if prediction_id is None:

@@ -26,7 +26,7 @@ from modelway.domain.errors import BadValue, NotAcceptable, OutputInvalid
 from modelway.domain.inference import InferenceResponse, RowWarning
 from modelway.domain.signature import Scalar
 from modelway.domain.tables import Array
-from modelway.rest.quick_answers import quick_answer
+from modelway.rest.quick_answers import quick_answers
 
 PREDICTION = "prediction"
 _TAKEN = frozenset(
@@ -53,7 +53,7 @@ class AnswerEncoder:
         self._classes: Sequence[Scalar] = bundle.manifest.classes or ()
         self._keys, self._labels = self._texts(self._classes)
         self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
-        self._quick = quick_answer(bundle, output_name, self._keys, self._labels)
+        self._quick = quick_answers(bundle, output_name, self._keys, self._labels)
 
     def one(self, response: InferenceResponse) -> bytes:
         """The answer to a single object, as JSON.
@@ -62,7 +62,7 @@ class AnswerEncoder:
             OutputInvalid: the model gave something that is no JSON.
         """
         if self._quick is not None:
-            found = self._quick(response)
+            found = self._quick.one(response)
             if found is not None:
                 return found
         return self.one_fully(response)
@@ -83,6 +83,14 @@ class AnswerEncoder:
         Raises:
             OutputInvalid: the model gave something that is no JSON.
         """
+        if self._quick is not None:
+            found = self._quick.many(response)
+            if found is not None:
+                return found
+        return self.many_fully(response)
+
+    def many_fully(self, response: InferenceResponse) -> bytes:
+        """The same as ``many``, never by the quick path."""
         if not self._tabular:
             return self._encoded(self._tensors(response))
         rows = self._rows(response)

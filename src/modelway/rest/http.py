@@ -65,7 +65,7 @@ class Request:
     no longer compressed. ``route`` is what its path was found to be, once it was, and ``captures``
     are the parts of the path that stand where the route has braces. ``client`` is the address at
     the other end, empty at a Unix socket; ``trace_id`` that of the caller's trace, where one is
-    followed. ``notes`` are shared with other requests and outlive them.
+    followed. ``notes`` are shared with other requests of the same head; None where it is not known.
     """
 
     __slots__ = (
@@ -83,7 +83,6 @@ class Request:
         query: bytes = b"",
         headers: dict[bytes, bytes],
         body: bytes = b"",
-        notes: Notes | None = None,
     ) -> None:
         self.id = request_id
         self.method = method
@@ -94,7 +93,7 @@ class Request:
         self.body = body
         self.client = ""
         self.captures = _NO_CAPTURES
-        self.notes = notes or Notes()
+        self.notes: Notes | None = None
         self.route: Route | None = None
         self.trace_id: str | None = None
 

@@ -1,7 +1,7 @@
-"""The quick path for answers: one row of a usual model, through a msgspec type made for the model.
+"""The quick path for answers: rows of a usual model, through a msgspec type made for the model.
 
-A row with a single number, or with a class and its probabilities, all of them finite and nothing
-unusual about it, has the same keys each time. Everything else is written by the encoder itself
+Rows with a single number, or with a class and its probabilities, all of them finite and nothing
+unusual about any, have the same keys each time. Everything else is written by the encoder itself
 (:mod:`modelway.rest.encoding`); both write the same bytes, and a test holds them to it.
 """
 
@@ -9,27 +9,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 
 from modelway.bundles.store import Bundle
 from modelway.domain.inference import InferenceResponse
 from modelway.domain.signature import Scalar
+from modelway.domain.tables import Array
 
 _MOST_CLASSES = 64
 
 _COMMON = ("endpoint", "version", "prediction_id")
+_USUAL = ["class_index", "probabilities"]
 _encode = msgspec.json.Encoder().encode
 
-Write = Callable[[InferenceResponse], bytes | None]
-"""The answer to one row; None where it is unusual."""
+
+class QuickAnswers(Protocol):
+    """Writes the usual answers of one model; None for what is unusual."""
+
+    def one(self, response: InferenceResponse) -> bytes | None:
+        """The answer to the only row."""
+        ...
+
+    def many(self, response: InferenceResponse) -> bytes | None:
+        """The answers to all rows, as an array."""
+        ...
 
 
-def quick_answer(
+def quick_answers(
     bundle: Bundle, word: str, keys: Sequence[str], labels: Sequence[str | None] | None
-) -> Write | None:
-    """What writes the usual answer of a bundle's model; None where there is no usual one.
+) -> QuickAnswers | None:
+    """What writes the usual answers of a bundle's model; None where there are no usual ones.
 
     ``keys`` and ``labels`` are the texts and the names of its classes.
     """
@@ -38,71 +50,108 @@ def quick_answer(
         return None
     try:
         if manifest.classes is None:
-            return _number(word)
+            return _Numbers(word)
         if manifest.probabilities and len(keys) <= _MOST_CLASSES and None not in (labels or ()):
-            return _classified(word, manifest.classes, keys, labels)
+            return _Classes(word, manifest.classes, keys, labels)
     except ValueError:
         pass  # a label with quotes or control characters is no field's name
     return None
 
 
-def _number(word: str) -> Write:
-    """Writes one number."""
-    answer = _type([word, *_COMMON])
+class _Numbers:
+    """A number a row."""
 
-    def write(response: InferenceResponse) -> bytes | None:
+    def __init__(self, word: str) -> None:
+        self._answer = _type([word, *_COMMON])
+
+    def one(self, response: InferenceResponse) -> bytes | None:
+        """The answer to the only row."""
+        prediction = self._usual(response)
+        if prediction is None or len(prediction) != 1 or not math.isfinite(prediction.item()):
+            return None
+        endpoint, version, own = response.endpoint, response.version, response.prediction_id
+        return _encode(self._answer(prediction.item(), endpoint, version, own))
+
+    def many(self, response: InferenceResponse) -> bytes | None:
+        """The answers to all rows."""
+        prediction = self._usual(response)
+        if prediction is None or not np.isfinite(prediction).all():
+            return None
+        endpoint, version, own = response.endpoint, response.version, response.prediction_id
+        answer = self._answer
+        return _encode(
+            [
+                answer(value, endpoint, version, f"{own}:{k}")
+                for k, value in enumerate(prediction.tolist())
+            ]
+        )
+
+    def _usual(self, response: InferenceResponse) -> Array | None:
         outputs = response.outputs
         prediction = outputs.get("prediction")
-        if prediction is None or prediction.size != 1 or prediction.dtype.kind not in "fiu":
+        if prediction is None or prediction.ndim != 1 or prediction.dtype.kind not in "fiu":
             return None
-        if prediction.ndim != 1 or len(outputs) != 1 or response.warnings:
-            return None
-        value = prediction.item()
-        if not math.isfinite(value):
-            return None
-        return _encode(answer(value, response.endpoint, response.version, response.prediction_id))
-
-    return write
+        return None if len(outputs) != 1 or response.warnings else prediction
 
 
-def _classified(
-    word: str,
-    classes: Sequence[Scalar],
-    keys: Sequence[str],
-    labels: Sequence[str | None] | None,
-) -> Write:
-    """Writes a class and the probabilities of all."""
-    shares = _type(keys)
-    names = [word, *(["label"] if labels else []), "probabilities", *_COMMON]
-    answer = _type(names)
-    said: list[tuple[Any, ...]] = (
-        [(value,) for value in classes]
-        if labels is None
-        else list(zip(classes, labels, strict=True))
-    )
-    usual = ["class_index", "probabilities"]
+class _Classes:
+    """A class and the probabilities of all, a row."""
 
-    def write(response: InferenceResponse) -> bytes | None:
+    def __init__(
+        self,
+        word: str,
+        classes: Sequence[Scalar],
+        keys: Sequence[str],
+        labels: Sequence[str | None] | None,
+    ) -> None:
+        self._shares = _type(keys)
+        self._answer = _type([word, *(["label"] if labels else []), "probabilities", *_COMMON])
+        self._classes = classes
+        self._said: list[tuple[Any, ...]] = (
+            [(value,) for value in classes]
+            if labels is None
+            else list(zip(classes, labels, strict=True))
+        )
+
+    def one(self, response: InferenceResponse) -> bytes | None:
+        """The answer to the only row."""
         outputs = response.outputs
-        if response.classes is not classes or response.warnings or list(outputs) != usual:
+        if response.n_rows != 1 or not self._is_usual(response):
             return None
-        index, probabilities = outputs["class_index"], outputs["probabilities"]
-        if response.n_rows != 1:
-            return None
-        values = probabilities[0].tolist()
+        values = outputs["probabilities"][0].tolist()
         if not math.isfinite(sum(values)):
             return None
         return _encode(
-            answer(
-                *said[index.item()],
-                shares(*values),
+            self._answer(
+                *self._said[outputs["class_index"].item()],
+                self._shares(*values),
                 response.endpoint,
                 response.version,
                 response.prediction_id,
             )
         )
 
-    return write
+    def many(self, response: InferenceResponse) -> bytes | None:
+        """The answers to all rows."""
+        outputs = response.outputs
+        if not self._is_usual(response) or not np.isfinite(outputs["probabilities"]).all():
+            return None
+        endpoint, version, own = response.endpoint, response.version, response.prediction_id
+        answer, said, shares = self._answer, self._said, self._shares
+        rows = zip(outputs["class_index"].tolist(), outputs["probabilities"].tolist(), strict=True)
+        return _encode(
+            [
+                answer(*said[i], shares(*values), endpoint, version, f"{own}:{k}")
+                for k, (i, values) in enumerate(rows)
+            ]
+        )
+
+    def _is_usual(self, response: InferenceResponse) -> bool:
+        return (
+            response.classes is self._classes
+            and not response.warnings
+            and list(response.outputs) == _USUAL
+        )
 
 
 def _type(keys: Sequence[str]) -> Callable[..., Any]:

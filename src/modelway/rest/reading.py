@@ -123,8 +123,8 @@ class RequestReader:
                     query=query,
                     headers=headers,
                     body=data[end + len(_END) :],
-                    notes=notes,
                 )
+                request.notes = notes
                 self._taker.take(request, b"")
                 return
             self._piece = data
@@ -220,6 +220,7 @@ class RequestReader:
         whole = end and len(body) == len(request.body)
         if not whole or connection or _UNUSUAL & request.headers.keys():
             return
+        request.notes = Notes()
         self._known.learn(
             head,
             Head(

@@ -17,7 +17,6 @@ from modelway.domain.signature import Signature
 from modelway.domain.tables import Table
 from modelway.runtimes.frames import typed_frame_of
 
-
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 """Codes of MLflow's own exception that are the caller's fault."""
 

@@ -152,3 +152,31 @@ def test_outputs_under_other_names_are_one_mapping_a_row(pair: LoadedModel) -> N
     outputs = {"low": np.array([1.0, 2.0]), "high": np.array([3.0, 4.0])}
     rows = msgspec.json.decode(AnswerEncoder(pair.bundle).many(response(outputs)))
     assert [row["prediction"] for row in rows] == [{"low": 1, "high": 3}, {"low": 2, "high": 4}]
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 40])
+@pytest.mark.parametrize("shares", [(0.1, 0.2, 0.7), (1e-300, 5e-324, 1.0), (0.5, np.nan, 0.5)])
+def test_classes_are_written_alike_quickly_and_fully(
+    flower: LoadedModel, n_rows: int, shares: tuple[float, float, float]
+) -> None:
+    outputs = {
+        "class_index": np.arange(n_rows) % 3,
+        "probabilities": np.tile(shares, (n_rows, 1)),
+    }
+    encoder = AnswerEncoder(flower.bundle)
+    given = response(outputs, classes=flower.bundle.manifest.classes)
+    assert encoder.many(given) == encoder.many_fully(given)
+    if n_rows == 1:
+        assert encoder.one(given) == encoder.one_fully(given)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 40])
+@pytest.mark.parametrize("value", [0.1, -0.0, 5e-324, 1e308, np.inf, 2**53, True])
+def test_numbers_are_written_alike_quickly_and_fully(
+    pair: LoadedModel, n_rows: int, value: float
+) -> None:
+    encoder = AnswerEncoder(pair.bundle)
+    given = response({"prediction": np.array([value] * n_rows)})
+    assert encoder.many(given) == encoder.many_fully(given)
+    if n_rows == 1:
+        assert encoder.one(given) == encoder.one_fully(given)
