@@ -15,7 +15,7 @@ from page_tables import spread, table
 from peers import ALL
 from peers.description import Kind, Peer
 from performance_goals import OURS, goals, ratio
-from performance_method import failures, first, method
+from performance_method import failures, first, limits, method
 from samples import Figures, opened
 from stages import RESULTS as STAGES
 from stages import stage_lines
@@ -56,6 +56,7 @@ def _page(content: dict[str, Any], figures: Figures, stages: Iterator[str]) -> I
         yield from _bodies(content, figures, model, title)
     yield from _start_and_memory(figures)
     yield from stages
+    yield from limits(figures)
     yield from first(figures)
     yield from method(content, figures)
     yield from failures(content)

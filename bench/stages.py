@@ -37,6 +37,7 @@ from modelway.telemetry.slot_folder import SlotFolder
 
 RESULTS = Path(__file__).parent / "results" / "stages.json"
 CALLS = 20_000
+TOGETHER = 16
 AT_ONCE = 100
 TITLES = {
     "http": "read the HTTP request, write the response, metrics of HTTP",
@@ -44,7 +45,11 @@ TITLES = {
     "run": "ONNX Runtime",
     "encode": "encode the answer",
     "route": "route, headers, ids, deadline, metrics of the data plane",
-    "wire": "event loop and sockets, in and out of the kernel",
+}
+WHOLE = {
+    "alone": "one request alone in a turn of the event loop",
+    "together": f"each of {TOGETHER} in one turn, answered by one call of the model",
+    "served": "each over a real socket, 32 connections: event loop, kernel and a cold cache added",
 }
 
 
@@ -91,11 +96,23 @@ async def measured(bundle: Path, rows: pd.DataFrame) -> dict[str, float]:
             "run": microseconds(model.execution.predict, tables),
             "encode": microseconds(AnswerEncoder(model.bundle).one, inferred),
         }
-        whole = microseconds(connection.data_received, requests)
+        end_of_turn = model.execution._gathering.flush
+        alone = microseconds(lambda data: (connection.data_received(data), end_of_turn()), requests)
+        connections = [Connection(service.server) for _ in range(TOGETHER)]
+        for one in connections:
+            one.connection_made(Sink())
+
+        def turn(start: int) -> None:
+            for k, one in enumerate(connections, start):
+                one.data_received(requests[k % len(requests)])
+            end_of_turn()
+
+        starts = range(0, len(requests), TOGETHER)
+        together = microseconds(turn, starts, CALLS // TOGETHER) / TOGETHER
         service.server.answer = _at_once
         found["http"] = microseconds(connection.data_received, requests)
-    found["route"] = whole - sum(found.values())
-    return found
+    found["route"] = alone - sum(found.values())
+    return {**found, "alone": alone, "together": together}
 
 
 async def _at_once(_: Request) -> Response:
@@ -103,10 +120,12 @@ async def _at_once(_: Request) -> Response:
     return _ANSWER
 
 
-def microseconds(call: Callable[[Any], object], given: Sequence[Any]) -> float:
-    """The median processor time of a call, over ``CALLS`` calls with what is given in turn."""
+def microseconds(
+    call: Callable[[Any], object], given: Sequence[Any], calls: int = CALLS
+) -> float:
+    """The median processor time of a call, over so many calls with what is given in turn."""
     times = []
-    for turn in range(CALLS // AT_ONCE):
+    for turn in range(calls // AT_ONCE):
         part = [given[(turn * AT_ONCE + k) % len(given)] for k in range(AT_ONCE)]
         started = time.thread_time()
         for one in part:
@@ -157,7 +176,7 @@ def _spent_s(pid: int) -> float:
 def measure(bundle: Path, rows: pd.DataFrame, results: Path = RESULTS) -> None:
     """Measure all stages and write them."""
     found = asyncio.run(measured(bundle, rows))
-    found["wire"] = over_the_wire(bundle, rows) - sum(found.values())
+    found["served"] = over_the_wire(bundle, rows)
     results.write_text(json.dumps({k: round(v, 2) for k, v in found.items()}, indent=1) + "\n")
 
 
@@ -166,12 +185,15 @@ def stage_lines(results: Path) -> Iterator[str]:
     if not results.exists():
         return
     found = json.loads(results.read_text())
-    whole = sum(found.values())
+    whole = found["alone"]
     yield from ("## Where the time of one request goes", "")
-    yield f"iris, one row, 32 connections, one worker: {whole:.0f} µs of processor time, of which:"
+    yield f"iris, one row, in one process without a socket: {whole:.0f} µs of processor time, of which:"
     yield from ("", "| | µs | share |", "|---|--:|--:|")
     for name, title in TITLES.items():
         yield f"| {title} | {found[name]:.1f} | {found[name] / whole:.0%} |"
+    yield from ("", "The whole of it:", "", "| | µs |", "|---|--:|")
+    for name, title in WHOLE.items():
+        yield f"| {title} | {found[name]:.1f} |"
     yield ""
 
 

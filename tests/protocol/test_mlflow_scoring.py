@@ -176,7 +176,13 @@ CORPUS: Mapping[str, Mapping[str, Body]] = {
     },
     "table": forms(["a", "b", "name"], TRADES),
     "column": forms(["a", "b", "name"], TRADES),
-    "objects": forms(["a", "b", "name"], TRADES),
+    "objects": {
+        **forms(["a", "b", "name"], TRADES),
+        **{
+            f"params {params}": body({"dataframe_split": {"columns": ["a", "b", "name"], "data": TRADES}, "params": params})
+            for params in ({"top": 7}, {"top": "x"}, {"other": 1}, {"top": None}, {}, [1])
+        },
+    },
     "shout": {
         "split": body({"dataframe_split": {"columns": ["prompt"], "data": [["hi"], ["ho"]]}}),
         "values": body({"instances": ["hi", "ho"]}),

@@ -29,6 +29,9 @@ LONGEST_BYTES = 2**32
 
 _LENGTH = struct.Struct(">Q")
 _RAW = re.compile(r"[<>|]?(?:b1|[iu][1248]|f[248]|c(?:8|16)|[mM]8\[[a-zA-Z0-9]{1,8}\])")
+_BINARY = "B"
+"""The dtype of objects that are bytes, or None; in JSON they are base64."""
+
 _JOINED_BYTES = 65536
 _MOST_AXES = 16
 _MOST_CHARACTERS = 2**28
@@ -184,6 +187,8 @@ def packed(array: Array) -> WireArray:
         return WireArray(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
     kind = array.dtype.kind if array.dtype.kind in "US" else "O"
     values = array.ravel().tolist()
+    if kind == "O" and any(type(value) is bytes for value in values):
+        kind = _BINARY
     if kind == "S":
         values = [value.decode("latin-1") for value in values]
     return WireArray(kind, array.shape, msgspec.json.encode(values, enc_hook=_plain))
@@ -214,10 +219,11 @@ def _numbers(dtype: np.dtype[Any], raw: bytes) -> Array:
 
 
 def _objects(wire: WireArray, size: int) -> Array:
-    values = msgspec.json.decode(wire.raw, type=list[Any])
+    kinds: Any = list[bytes | None] if wire.dtype == _BINARY else list[Any]
+    values = msgspec.json.decode(wire.raw, type=kinds)
     if len(values) != size:
         raise ValueError(f"{len(values)} values for {size}")
-    if wire.dtype == "O":
+    if wire.dtype in ("O", _BINARY):
         array = np.empty(size, dtype=object)
         array[:] = values
         return array

@@ -221,8 +221,11 @@ class CellReader:
 
     def _texts(self, values: Sequence[object], findings: Findings) -> Array:
         array = np.full(len(values), None, dtype=object)
+        is_binary = self.column.datatype is Datatype.BYTES
         for row, value in enumerate(values):
             if type(value) is str and MISSING_TEXT not in value:
+                array[row] = value
+            elif is_binary and type(value) is bytes:
                 array[row] = value
             elif value is None or value is ABSENT:
                 if not self.column.nullable:

@@ -31,7 +31,7 @@ from modelway.composition.model_wire import (
     table_of,
     unpacked,
 )
-from modelway.domain.signature import Signature
+from modelway.domain.signature import Signature, columns_named
 from modelway.domain.tables import Array, Table
 from support.running import assert_same_outputs
 from support.tables import array_of, assert_same, rows_of, signatures
@@ -228,3 +228,21 @@ def test_a_claimed_length_takes_no_memory_before_the_bytes_come(
     other.close()
     assert said(Noting()) is None  # type: ignore[arg-type] # all that it needs of a socket
     assert max(asked) <= 1 << 20
+
+
+def test_bytes_arrive_as_bytes() -> None:
+    array = np.array([b"\x00a\xff", None, b""], dtype=object)
+    found = crossed(array)
+    assert found.dtype == object
+    assert found.tolist() == array.tolist()
+
+
+def test_what_a_caller_says_beside_the_rows_arrives() -> None:
+    signature = Signature(columns_named(["a"]))
+    table = Table(signature, 1, matrix=np.ones((1, 1)))
+    table.parameters = {"top": 3, "words": ["a", None], "deep": {"b": 0.5}}
+    found = table_of(question_of(table), signature)
+    assert found.parameters == table.parameters
+    broken = msgspec.structs.replace(question_of(table), parameters=b"[1]")
+    with pytest.raises(BadMessage, match="parameters"):
+        table_of(broken, signature)

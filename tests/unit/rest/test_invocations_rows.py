@@ -236,7 +236,6 @@ class TestTensors:
 
 class TestBase64:
     def test_it_is_decoded_where_columns_are_binary(self, tmp_path: Path) -> None:
-        """The validator takes bytes or says what it wants instead; text never reaches it."""
         model = loaded(function_bundle(tmp_path / "blob", RULES, "blob", BLOB), "blob")
         reader = RowReader(model, Limits(), base64=True)
         rows: list[object] = [{"blob": "aGk=", "n": 1}]
@@ -247,10 +246,7 @@ class TestBase64:
             lambda: reader.by_column({"blob": ["aGk="], "n": [1]}),
         )
         for ask in asked:
-            try:
-                assert ask().table.arrays[0].tolist() == [b"hi"]
-            except SignatureMismatch as found:
-                assert [p.received for p in found.problems] == ["b'hi'"]
+            assert ask().table.arrays[0].tolist() == [b"hi"]
         assert reader.quickly(b'[{"blob":"aGk=","n":1}]') is None
 
     def test_what_is_not_base64_is_said(self, tmp_path: Path) -> None:
