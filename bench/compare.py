@@ -98,7 +98,7 @@ def _compare(given: argparse.Namespace) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", default=",".join(ALL), help="names, with commas between")
-    parser.add_argument("--models", default="iris,loan,spline,network")
+    parser.add_argument("--models", default="iris,linear,loan,spline,network")
     parser.add_argument("--phases", default=",".join(Phase), help="parts to run")
     parser.add_argument("--rounds", type=int, help="turns of every peer (3)")
     parser.add_argument("--seconds", type=float, help="length of one measurement (5)")

@@ -75,9 +75,10 @@ class IllFitted(Exception):
 
 
 def compared_models(folder: Path) -> Mapping[str, ComparedModel]:
-    """The four models, fitted where the folder lacks them."""
+    """The five models, fitted where the folder lacks them."""
     fits: Mapping[str, tuple[Input, Callable[[], Fitted]]] = {
         "iris": (Input.ARRAY, fitted_models.iris),
+        "linear": (Input.ARRAY, fitted_models.linear),
         "loan": (Input.FRAME, fitted_models.loan),
         "spline": (Input.ARRAY, fitted_models.spline),
         "network": (Input.TENSOR, fitted_models.network),

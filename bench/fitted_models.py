@@ -21,7 +21,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 
@@ -60,6 +60,16 @@ def iris(seed: int = 0, n_rows: int = N_ROWS, n_estimators: int = 100) -> Fitted
     drawn = random.uniform(low, high, size=(2 * n_rows, 4)).round(2)
     rows = pd.DataFrame(drawn, columns=columns).drop_duplicates().head(n_rows)
     return Fitted(pickle.dumps(model), training, rows, model.predict(rows.to_numpy()))
+
+
+def linear() -> Fitted:
+    """Logistic regression on the same flowers: so cheap that what counts is reading and writing."""
+    flowers = iris()
+    labels = load_iris().target
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    model.fit(flowers.training.to_numpy(), labels)
+    expected = model.predict(flowers.rows.to_numpy())
+    return Fitted(pickle.dumps(model), flowers.training, flowers.rows, expected)
 
 
 def data_folder() -> str:

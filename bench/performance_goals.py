@@ -79,20 +79,22 @@ def _requests(figures: Figures) -> Iterator[Goal]:
 
 
 def _bodies(figures: Figures) -> Iterator[Goal]:
-    def rate(peer: str, form: str) -> float | None:
-        case = {"what": "rows", "peer": peer, "model": "iris", "form": form, "rows": 10_000}
+    def rate(peer: str, model: str, form: str) -> float | None:
+        case = {"what": "rows", "peer": peer, "model": model, "form": form, "rows": 10_000}
         return figures.median("rows_per_s", **case)
 
-    yield Goal(
-        "iris, bodies of 10,000 rows: JSON rows/s of MLServer",
-        3,
-        ratio(rate(OURS, "json"), rate("mlserver", "json")),
-    )
-    yield Goal(
-        "iris, bodies of 10,000 rows: Arrow rows/s of our JSON",
-        8,
-        ratio(rate(OURS, "Arrow"), rate(OURS, "json")),
-    )
+    for model in ("iris", "linear"):
+        ours = rate(OURS, model, "json")
+        yield Goal(
+            f"{model}, bodies of 10,000 rows: JSON rows/s of MLServer",
+            3,
+            ratio(ours, rate("mlserver", model, "json")),
+        )
+        yield Goal(
+            f"{model}, bodies of 10,000 rows: Arrow rows/s of our JSON",
+            8,
+            ratio(rate(OURS, model, "Arrow"), ours),
+        )
 
 
 def _request(figures: Figures, field: str, peer: str, model: str, connections: int) -> float | None:

@@ -23,13 +23,15 @@ def first(figures: Figures) -> Iterator[str]:
         "worse than it was then is explained.",
         "",
     )
-    constant, bare = (_now_and_then(figures, ALL[name]) for name in ("limit-httptools", "bare-httptools"))
+    constant, bare = (
+        _now_and_then(figures, ALL[name]) for name in ("limit-httptools", "bare-httptools")
+    )
     if constant and bare:
         yield from (
-            f"The machine is another one: a loop in C that touches little memory reaches {constant:.2f}",
-            f"of what it did then, the same loop with the model in Python {bare:.2f} (both at 32",
-            "connections). So a figure at that share is as good as it was; the table says *machine*",
-            f"where one is within 25 % of {bare:.2f}.",
+            "The machine is another one: a loop in C that touches little memory reaches",
+            f"{constant:.2f} of what it did then, the same loop with the model in Python",
+            f"{bare:.2f} (both at 32 connections). So a figure at that share is as good as it was;",
+            f"the table says *machine* where one is within 25 % of {bare:.2f}.",
             "",
         )
     lines = []
@@ -72,19 +74,19 @@ def limits(figures: Figures) -> Iterator[str]:
     yield from (
         "## What stands in the way of more",
         "",
-        f"A server of 60 lines that checks nothing, counts nothing and serves one model reaches "
-        f"{bare / constant:.2f} of the constant's requests/s with the same graph; Modelway reaches "
-        f"{ours / constant:.2f}, {ours / bare:.2f} times as many as those 60 lines, because it asks the",
-        "model once for all requests of a turn of the event loop. What is left is not HTTP:",
+        "A server of 60 lines that checks nothing, counts nothing and serves one model reaches "
+        f"{bare / constant:.2f} of the constant's requests/s with the same graph;",
+        f"Modelway reaches {ours / constant:.2f}, {ours / bare:.2f} times as many as those 60",
+        "lines, because it asks the model once for all requests of a turn of the event loop. What",
+        "is left is not HTTP:",
         "",
         "- A row of iris visits 300 trees, about 900 nodes in as many places: more memory than the",
-        "  first cache holds. In a loop that does nothing else ONNX Runtime takes 14 µs for a row alone",
-        "  and 6 µs a row in batches; between requests, with the interpreter, the kernel and the load in",
-        "  the same caches, several times that. Each evicts the other. The constant touches almost",
-        "  nothing and keeps its caches.",
-        "- Bodies of 10,000 rows are bound by the trees as well: one core answers the rows of the bare",
-        "  `predict` below and no server can give more than that for each core, whatever form the rows",
-        "  come in.",
+        "  first cache holds. In a loop that does nothing else ONNX Runtime takes 14 µs for a row",
+        "  alone and 6 µs a row in batches; between requests, with the interpreter, the kernel and",
+        "  the load in the same caches, several times that, since each evicts the other. The",
+        "  constant touches almost nothing and keeps its caches.",
+        "- Bodies of 10,000 rows are bound by the trees as well: one core gives the rows/s of the",
+        "  bare `predict` above, and no server more than that a core, whatever form the rows have.",
         "",
     )
 
@@ -95,7 +97,7 @@ def method(content: dict[str, Any], figures: Figures) -> Iterator[str]:
         "## How it was measured",
         "",
         "`python bench/compare.py` installs every peer into an environment of its own, with pinned",
-        "requirements (`bench/peers/*/requirements.txt`), fits the four models, starts one server",
+        "requirements (`bench/peers/*/requirements.txt`), fits the five models, starts one server",
         "at a time, and asks it all 10,000 distinct rows before anything is timed. wrk then cycles",
         "through these rows and counts what is not 2xx; while it does, rows with known answers are",
         "sent beside it. Nobody caches answers. Modelway gives labels and probabilities, the",

@@ -22,6 +22,7 @@ from stages import stage_lines
 
 MODELS = {
     "iris": "iris: gradient boosting of 100 rounds, four numbers; compiled",
+    "linear": "linear: logistic regression on the same four numbers; compiled",
     "loan": "loan: a forest of 100 trees on five numbers and six texts; compiled",
     "spline": "spline: splines of ten numbers under a ridge; does not compile, answers natively",
     "network": "network: ONNX, 784 pixels, two hidden layers, ten probabilities",

@@ -120,9 +120,7 @@ async def _at_once(_: Request) -> Response:
     return _ANSWER
 
 
-def microseconds(
-    call: Callable[[Any], object], given: Sequence[Any], calls: int = CALLS
-) -> float:
+def microseconds(call: Callable[[Any], object], given: Sequence[Any], calls: int = CALLS) -> float:
     """The median processor time of a call, over so many calls with what is given in turn."""
     times = []
     for turn in range(calls // AT_ONCE):
@@ -187,7 +185,7 @@ def stage_lines(results: Path) -> Iterator[str]:
     found = json.loads(results.read_text())
     whole = found["alone"]
     yield from ("## Where the time of one request goes", "")
-    yield f"iris, one row, in one process without a socket: {whole:.0f} µs of processor time, of which:"
+    yield f"iris, one row, in one process without a socket: {whole:.0f} µs of processor time:"
     yield from ("", "| | µs | share |", "|---|--:|--:|")
     for name, title in TITLES.items():
         yield f"| {title} | {found[name]:.1f} | {found[name] / whole:.0%} |"

@@ -179,7 +179,12 @@ CORPUS: Mapping[str, Mapping[str, Body]] = {
     "objects": {
         **forms(["a", "b", "name"], TRADES),
         **{
-            f"params {params}": body({"dataframe_split": {"columns": ["a", "b", "name"], "data": TRADES}, "params": params})
+            f"params {params}": body(
+                {
+                    "dataframe_split": {"columns": ["a", "b", "name"], "data": TRADES},
+                    "params": params,
+                }
+            )
             for params in ({"top": 7}, {"top": "x"}, {"other": 1}, {"top": None}, {}, [1])
         },
     },

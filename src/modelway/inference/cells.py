@@ -223,9 +223,8 @@ class CellReader:
         array = np.full(len(values), None, dtype=object)
         is_binary = self.column.datatype is Datatype.BYTES
         for row, value in enumerate(values):
-            if type(value) is str and MISSING_TEXT not in value:
-                array[row] = value
-            elif is_binary and type(value) is bytes:
+            is_text = type(value) is str and MISSING_TEXT not in value
+            if is_text or (is_binary and type(value) is bytes):
                 array[row] = value
             elif value is None or value is ABSENT:
                 if not self.column.nullable:
