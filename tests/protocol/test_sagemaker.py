@@ -14,13 +14,14 @@ from modelway.inference.dataplane import DataPlane
 from modelway.inference.deployments import Deployments
 from modelway.rest import invocations, sagemaker
 from modelway.rest.sagemaker import MultiModel
+from modelway.rest.starting import refusals
 from modelway.settings import RestSettings
 from support.asgi import asking_http, served
 from support.doors import door_app
 from support.live import Ask, Serve
 from support.served import FLOWER, PAIR, compiled_bundle, flower_graph, pair_graph, plane_of
 
-REFUSALS = dict.fromkeys(("/invocations", "/ping", "/models"), invocations.refusal)
+REFUSALS = refusals(RestSettings(sagemaker="/opt/ml/models"))
 TARGET = {"x-amzn-sagemaker-target-model": "some/iris.tar.gz"}
 
 

@@ -19,7 +19,7 @@ def launch(site: Site) -> Launch:
     """gunicorn without an access log, which is its default."""
     command = (
         *(str(site.python(NAME)), "-m", "gunicorn", "app:app", "--chdir", str(PEERS / NAME)),
-        *("--bind", f"127.0.0.1:{site.port}", "--workers", str(site.workers)),
+        *("--bind", f"127.0.0.1:{site.port}", "--workers", str(2 * site.workers + 1)),
         *("--worker-class", "gthread", "--threads", "4", "--log-level", "warning"),
     )
     return Launch(command, {"MODELS": site.named_paths(), "PYTHONPATH": str(SHARED)})
@@ -37,7 +37,7 @@ PEER = Peer(
     environments=own_environment(NAME),
     launch=launch,
     forms=forms,
-    how="`gunicorn --workers cores --worker-class gthread`",
+    how="`gunicorn --workers 2*cores+1 --worker-class gthread --threads 4`",
     package="flask",
     first={"1": 274, "32": 1_064},
     many=True,

@@ -47,6 +47,7 @@ if __name__ == "__main__":
         Predictor(max_batch_size=32, batch_timeout=0.001),
         accelerator="cpu",
         workers_per_device=int(os.environ["WORKERS"]),
+        fast_queue=True,
     )
     server.run(
         host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning"

@@ -61,7 +61,7 @@ class Service:
         self._catalogue = Catalogue(self._load, self._meter, plan.inference)
         http = HttpMetrics(self.metrics)
         self.server = Server(
-            Starting(plan.rest.prefix).answer,
+            Starting(plan.rest).answer,
             max_body_bytes=plan.rest.max_body_bytes,
             observe=http.observe,
         )

@@ -40,7 +40,7 @@ from modelway.telemetry.spans import (
 from modelway.telemetry.trace import trace_context
 
 Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
-Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+Method: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 Read = TypeVar("Read", bound=Message)
 Waited = TypeVar("Waited")
 
@@ -121,7 +121,7 @@ Refuse = Callable[[Told, bytes], Message]
 
 
 class Calls:
-    """Makes handlers of answers; ``receive_s`` is how long a message may take to come."""
+    """Makes methods of answers; ``receive_s`` is how long a message may take to come."""
 
     def __init__(self, receive_s: float, spans: Spans, observe: Observed) -> None:
         self._receive_s = receive_s
@@ -139,7 +139,7 @@ class Calls:
         for task in tuple(self._waiting):
             task.cancel()
 
-    def unary(self, method: str, answer: Answer) -> Handler:
+    def unary(self, method: str, answer: Answer) -> Method:
         """One message in, one out."""
 
         async def taken(_: AsyncIterator[bytes], context: Context) -> bytes:
@@ -160,7 +160,7 @@ class Calls:
 
         return grpc.stream_unary_rpc_method_handler(taken)
 
-    def watched(self, method: str, answers: Answers) -> Handler:
+    def watched(self, method: str, answers: Answers) -> Method:
         """One message in, and out whatever there is to say until the client leaves."""
 
         async def taken(_: AsyncIterator[bytes], context: Context) -> None:
@@ -183,7 +183,7 @@ class Calls:
 
         return grpc.stream_stream_rpc_method_handler(taken)
 
-    def each(self, method: str, answer: Answer, refuse: Refuse) -> Handler:
+    def each(self, method: str, answer: Answer, refuse: Refuse) -> Method:
         """A stream of messages in, in their order an answer to each out; each is a call."""
 
         async def taken(_: AsyncIterator[bytes], context: Context) -> None:
@@ -227,25 +227,29 @@ class Calls:
             self._waiting.discard(task)
 
     def _begun(self, method: str, context: Context) -> Call:
-        headers = {
-            key: value
-            for key, value in context.invocation_metadata() or ()
-            if isinstance(value, str)
-        }
+        headers: dict[str, str] = {}
+        for key, value in context.invocation_metadata() or ():
+            if isinstance(value, str):
+                is_list = key == "tracestate" and key in headers
+                headers[key] = f"{headers[key]}, {value}" if is_list else value
         brought = headers.get("modelway-request-id", "")
         call_id = brought if _ID.fullmatch(brought) else new_prediction_id()
         parent = trace_context(headers.get("traceparent"), headers.get("tracestate"))
         attributes = {RPC_SYSTEM: "grpc", RPC_METHOD: method, REQUEST_ID: call_id}
         remaining_s = context.time_remaining()
         started = time.monotonic()
+        span = self._spans.start(method, parent, attributes)
+        named = {"modelway-request-id": call_id}
+        if parent is not None:
+            named["traceparent"] = span.context.traceparent
         return Call(
             method,
             call_id,
             headers,
             None if remaining_s is None else started + remaining_s,
-            self._spans.start(method, parent, attributes),
+            span,
             started,
-            {"modelway-request-id": call_id},
+            named,
         )
 
     async def _received(self, context: Context) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -161,7 +162,7 @@ def _typed(one: Input, datatype: Datatype, count: int) -> Array:
         texts = np.empty(count, dtype=object)
         texts[:] = values[:]
         return texts
-    found = np.array(values, dtype=None if count else dtype)
+    found = np.array(values, dtype=_held(dtype))
     if dtype.kind in "iu" and count:
         bounds = np.iinfo(dtype)
         outside = np.flatnonzero((found < bounds.min) | (found > bounds.max))
@@ -169,6 +170,13 @@ def _typed(one: Input, datatype: Datatype, count: int) -> Array:
             came = f"{found[outside[0]]} at element {outside[0]}"
             raise _Unfit("contents", came, f"elements of {datatype.value}")
     return found.astype(dtype, copy=False)
+
+
+def _held(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What holds every value that the field of these elements may have."""
+    if dtype.kind not in "iu":
+        return dtype
+    return np.dtype(np.uint64 if dtype == np.uint64 else np.int64)
 
 
 def _expected(datatype: Datatype, shape: tuple[int, ...]) -> str:

@@ -65,7 +65,7 @@ class GrpcDoor:
         calls = Calls(settings.receive_s, self._spans, self._observe)
         repository = Repository(plane, self._statistics)
         service = InferenceService(plane, states, settings.max_rows)
-        server.add_generic_rpc_handlers(_handlers(service, repository, states, calls))
+        server.add_generic_rpc_handlers(_methods(service, repository, states, calls))
         try:
             port = server.add_insecure_port(address)
         except RuntimeError as error:
@@ -90,7 +90,7 @@ class GrpcDoor:
         await server.stop(drain_s - refusing_s)
 
 
-def _handlers(
+def _methods(
     service: InferenceService, repository: Repository, states: States, calls: Calls
 ) -> list[grpc.GenericRpcHandler]:
     name = inference_service.SERVICE
@@ -99,7 +99,7 @@ def _handlers(
     pool = messages.DESCRIPTOR.pool
     pool.AddSerializedFile(health_pb2.DESCRIPTOR.serialized_pb)
     return [
-        service.handlers(calls, more),
-        Health(ready, states.model_ready).handlers(calls),
-        *reflection.handlers(calls, (name, health.SERVICE), pool),
+        service.methods(calls, more),
+        Health(ready, states.model_ready).methods(calls),
+        *reflection.methods(calls, (name, health.SERVICE), pool),
     ]

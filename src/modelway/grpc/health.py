@@ -32,7 +32,7 @@ class Health:
         self._services = services
         self._model = model
 
-    def handlers(self, calls: Calls) -> grpc.GenericRpcHandler:
+    def methods(self, calls: Calls) -> grpc.GenericRpcHandler:
         """What answers the protocol's methods."""
         check, watch = f"{SERVICE}/Check", f"{SERVICE}/Watch"
         return grpc.method_handlers_generic_handler(

@@ -55,7 +55,7 @@ class InferenceService:
         self._states = states
         self._max_rows = max_rows
 
-    def handlers(self, calls: Calls, more: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
+    def methods(self, calls: Calls, more: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
         """What answers the service's methods; ``more`` are those that stand elsewhere."""
         answers: dict[str, Answer] = {
             "ServerLive": self._server_live,
@@ -66,12 +66,12 @@ class InferenceService:
             "ModelInfer": self._infer,
             **more,
         }
-        handlers = {
+        methods = {
             name: calls.unary(f"{SERVICE}/{name}", answer) for name, answer in answers.items()
         }
         stream = f"{SERVICE}/ModelStreamInfer"
-        handlers["ModelStreamInfer"] = calls.each(stream, self._infer_next, _refused)
-        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+        methods["ModelStreamInfer"] = calls.each(stream, self._infer_next, _refused)
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     async def _server_live(self, _: Call, message: bytes) -> Message:
         parsed(messages.ServerLiveRequest, message)

@@ -23,7 +23,7 @@ from modelway.grpc.statuses import Told
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 
-def handlers(
+def methods(
     calls: Calls, services: Iterable[str], pool: DescriptorPool
 ) -> Sequence[grpc.GenericRpcHandler]:
     """What answers for ``services``, whose files are in ``pool``."""

@@ -46,11 +46,15 @@ class JsonDecoder:
             PayloadTooLarge: it is nested too deeply or has too many rows.
             SignatureMismatch: values do not fit the signature.
         """
-        if self._quick is not None:
-            found = self._quick.decode(body, limits.max_rows)
-            if found is not None:
-                return found
-        return self.decode_fully(body, limits)
+        return self.quickly(body, limits) or self.decode_fully(body, limits)
+
+    def quickly(self, body: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded | None:
+        """What a body holds that is usual in every way; None for any other.
+
+        Raises:
+            PayloadTooLarge: it has too many rows.
+        """
+        return None if self._quick is None else self._quick.decode(body, limits.max_rows)
 
     def decode_fully(self, body: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
         """The same as ``decode``, never by the quick path."""

@@ -27,10 +27,10 @@ class Soon(asyncio.Future[Outputs]):
     then: Callable[[], None] | None = None
 
     def settle(self, answer: Answer) -> None:
-        """Give the answer, if anybody still waits for it."""
+        """Give the answer; who has given up goes on too, and is told that."""
         if self.done():
-            return
-        if isinstance(answer, ModelwayError):
+            pass
+        elif isinstance(answer, ModelwayError):
             self.set_exception(answer)
         else:
             self.set_result(answer)

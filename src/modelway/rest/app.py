@@ -21,7 +21,7 @@ from modelway.rest.openapi import openapi_document
 from modelway.rest.predict import ASIDE_BYTES
 from modelway.rest.predictions import Predictions
 from modelway.rest.routes import Route, RouteTable
-from modelway.rest.starting import REFUSALS
+from modelway.rest.starting import refusals
 from modelway.settings import RestSettings
 
 _PAGE_HEADERS = header_lines(
@@ -124,7 +124,7 @@ def create_app(
         ("/openapi.json", Route(GET=document)),
     ):
         table.add(path, route)
-    for path, refusal in REFUSALS.items():
+    for path, refusal in refusals(settings).items():
         table.refuse_as(path, refusal)
     if settings.prefix:
         table.routes[settings.prefix] = Route(GET=_moved(settings.prefix + "/"))

@@ -1,6 +1,7 @@
 """Requests and responses: what of HTTP a route sees, and nothing of the server.
 
-Header names are lower-case bytes, as servers give them; of a header sent twice the last one counts.
+Header names are lower-case bytes, as servers give them; of a header sent twice the last one counts,
+but for those that are lists.
 """
 
 from __future__ import annotations
@@ -62,15 +63,16 @@ class Request:
     """One request: ``path`` is decoded, ``raw_path`` and ``query`` are as they came.
 
     ``id`` names the request in answers and logs. ``body`` is whole by the time a route sees it, and
-    no longer compressed. ``route`` is what its path was found to be, once it was, and ``captures``
-    are the parts of the path that stand where the route has braces. ``client`` is the address at
-    the other end, empty at a Unix socket; ``trace_id`` that of the caller's trace, where one is
-    followed. ``notes`` are shared with other requests of the same head; None where it is not known.
+    no longer compressed; ``body_bytes`` is its size as it came. ``route`` is what its path was
+    found to be, once it was, and ``captures`` are the parts of the path that stand where the route
+    has braces. ``client`` is the address at the other end, empty at a Unix socket; ``trace_id``
+    that of the caller's trace, where one is followed. ``notes`` are shared with other requests of
+    the same head; None where it is not known.
     """
 
     __slots__ = (
-        *("body", "captures", "client", "headers", "id", "method", "notes", "path", "query"),
-        *("raw_path", "route", "trace_id"),
+        *("body", "body_bytes", "captures", "client", "headers", "id", "method", "notes", "path"),
+        *("query", "raw_path", "route", "trace_id"),
     )
 
     def __init__(
@@ -91,6 +93,7 @@ class Request:
         self.query = query
         self.headers = headers
         self.body = body
+        self.body_bytes = len(body)
         self.client = ""
         self.captures = _NO_CAPTURES
         self.notes: Notes | None = None

@@ -120,8 +120,8 @@ def routes(
     """The paths that MLflow's scoring server has; SageMaker's are among them."""
 
     async def ping(_: Request) -> Response:
-        if plane.router.default() is None and sagemaker:
-            return Response(b"\n")  # models come later
+        if sagemaker:
+            return Response(b"\n")  # models come and go; one that fails is no fault of the others
         entry = plane.router.live(default_endpoint(plane))
         if entry.state in ("failed", "loading"):
             raise NotReady(f"{entry.name} is {entry.state}")
@@ -192,7 +192,6 @@ def _weight(parameters: str) -> float:
 
 _Q = re.compile(r"\bq\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)")
 _HEADERS = {JSON_TYPE: JSON, CSV_TYPE: b"text/csv; charset=utf-8", LINES_TYPE: LINES_TYPE.encode()}
-"""A status that neither MLflow nor TensorFlow Serving has: to them it is 400."""
 
 _ACCEPTED = frozenset((*_HEADERS, "*/*"))
 _CODES = {

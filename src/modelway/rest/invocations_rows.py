@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from modelway.domain.errors import (
-    InvalidInput,
     MalformedPayload,
     PayloadTooLarge,
     Problem,
@@ -57,10 +56,7 @@ class RowReader:
             return None
         if rows.startswith(b"[["):
             return self.frame_quickly(msgspec.json.encode(self._names), rows)
-        # Rows in a wrapper would pass for rows of unknown columns.
-        if not rows.startswith(b"[{") or any(word in rows for word in _WRAPPERS):
-            return None
-        return self._decoded(rows)
+        return self._decoded(rows) if rows.startswith(b"[{") else None
 
     def frame_quickly(self, names: bytes, rows: bytes) -> Checked | None:
         """As ``quickly``, for the JSON texts of column names and of rows in their order."""
@@ -158,13 +154,9 @@ class RowReader:
         return checked
 
     def _decoded(self, body: bytes) -> Checked | None:
-        try:
-            decoded = self._decoder.decode(body, self._limits)
-        except PayloadTooLarge:
-            raise
-        except InvalidInput:
-            return None  # it may be right in a form that the decoder does not know
-        return Checked(decoded.table, decoded.warnings)
+        # Only what leaves nothing to be said: rows in a wrapper would pass for unknown columns.
+        decoded = self._decoder.quickly(body, self._limits)
+        return None if decoded is None else Checked(decoded.table, decoded.warnings)
 
     def _decoded_row(self, row: object) -> object:
         """A row with its binary cells decoded, and cells that are arrays of one taken out."""
@@ -260,7 +252,6 @@ def _binary(value: object) -> object:
         raise MalformedPayload(f"{shown(value)} is not base64: {error}") from None
 
 
-_WRAPPERS = (b'"features"', b'"data"')
 _CONSTANTS: Mapping[str, float | None] = {
     "NaN": None,
     "Infinity": float("inf"),

@@ -26,5 +26,5 @@ class HttpMetrics:
             count = self._metrics.counter(table.REQUESTS, protocol=_HTTP, code=code)
             self._by_status[response.status] = count
         count.add()
-        self._request_bytes.observe(len(request.body))
+        self._request_bytes.observe(request.body_bytes)
         self._response_bytes.observe(len(response.body))

@@ -76,7 +76,7 @@ class Observed:
                     seconds=time.monotonic() - started,
                     request_id=request.id,
                     trace_id=span.context.trace_id,
-                    request_bytes=len(request.body),
+                    request_bytes=request.body_bytes,
                     response_bytes=len(response.body),
                     client=self._proxies.caller(request),
                 )

@@ -17,6 +17,7 @@ import msgspec
 
 from modelway.domain import errors
 from modelway.rest.http import Header, Request, Response, header_lines
+from modelway.telemetry.trace import trace_context
 
 PROBLEM = b"application/problem+json"
 INTERNAL = "internal-error"
@@ -129,13 +130,18 @@ def refusal_headers(error: Exception) -> bytes:
 
 def _logged(error: Exception, code: str, request: Request) -> str:
     """Log a fault; gives what the caller may know of it."""
+    trace_id = request.trace_id
+    if trace_id is None and b"traceparent" in request.headers:
+        # Nobody follows traces here, but whoever sent one looks for it.
+        context = trace_context(request.headers[b"traceparent"].decode("latin-1"))
+        trace_id = None if context is None else context.trace_id
     _log.error(
         "%s %s failed: %s",
         request.method,
         request.path[:200],
         code,
         exc_info=error,
-        extra={"request_id": request.id, "trace_id": request.trace_id},
+        extra={"request_id": request.id, "trace_id": trace_id},
     )
     who = "model" if isinstance(error, errors.ModelFailed) else "service"
     whose = "the" if who == "model" else "its"

@@ -29,6 +29,9 @@ _MOST_KNOWN = 1024
 _LONGEST_KNOWN = 2048
 _UNUSUAL = frozenset((b"expect", b"transfer-encoding", b"upgrade", b"x-request-id"))
 
+_LISTS = frozenset((b"accept", b"tracestate", b"x-forwarded-for"))
+"""Headers whose lines are one list (RFC 9110, section 5.3)."""
+
 _METHODS = {name.encode(): name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS")}
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -166,6 +169,8 @@ class RequestReader:
         name = name.lower()
         if name == b"host":
             self._hosts += 1
+        elif name in _LISTS and name in self._headers:
+            value = self._headers[name] + b", " + value
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:

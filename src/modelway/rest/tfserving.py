@@ -137,9 +137,9 @@ class Servables:
     async def _answer(self, request: Request, read: Read, write: Write) -> Response:
         plane, body, limits = self._plane, request.body, self._limits
         name = request.captures["name"]
-        call = called(plane, request, name)
-        entry = self.entry(request)
         try:
+            call = called(plane, request, name)
+            entry = self.entry(request)
             model = await plane.opened(name, entry.version)
             if len(body) < ASIDE_BYTES:
                 checked, by_row = read(body, model, limits)

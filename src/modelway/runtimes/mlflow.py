@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ class MlflowFramework:
 
 
 class MlflowRuntime:
-    """The function itself; of a table of results, the only column or all of them.
+    """The function itself; of a table of results, the only column or all of them; of several arrays
+    by name, all.
 
     A request's parameters are its ``params``: MLflow holds them to what the model was logged with.
     """
@@ -72,6 +74,8 @@ class MlflowRuntime:
                 first = str(error).splitlines()[0]
                 raise InputRefused(f"the model refuses the request: {first[:300]}") from error
             raise
+        if isinstance(found, Mapping):
+            return {str(name): np.asarray(values) for name, values in found.items()}
         if hasattr(found, "columns") and found.shape[1] != 1:
             return {str(name): found[name].to_numpy() for name in found.columns}
         values = np.asarray(found)

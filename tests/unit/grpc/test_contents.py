@@ -184,3 +184,17 @@ def test_parameters_have_their_own_types() -> None:
     }
     found = parameters_in(sent)
     assert found == {"a": False, "b": -5, "c": "x", "d": 0.5, "e": 2**64 - 1}
+
+
+@pytest.mark.parametrize(
+    ("datatype", "values"),
+    [
+        ("UINT64", [2**64 - 1, 0]),
+        ("UINT64", [2**63 + 1, 1]),
+        ("INT64", [-(2**63), 2**63 - 1]),
+        ("UINT32", [2**32 - 1, 0]),
+    ],
+)
+def test_whole_numbers_of_any_size_arrive_as_they_are(datatype: str, values: list[int]) -> None:
+    (tensor,) = tensors_in(_typed(datatype, [2], **{FIELDS[datatype]: values}), MOST_ROWS)
+    assert tensor.array.tolist() == values

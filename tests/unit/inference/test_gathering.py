@@ -100,6 +100,20 @@ def test_who_said_so_is_called_as_soon_as_the_answer_is_there(value: float) -> N
     run(work)
 
 
+def test_who_has_given_up_goes_on_all_the_same() -> None:
+    gathering = Gathering(Doubling())
+
+    async def work() -> None:
+        place = gathering.add(table(1), 1, 10)
+        called: list[bool] = []
+        place.then = lambda: called.append(place.cancelled())
+        place.cancel()
+        gathering.flush()
+        assert called == [True]
+
+    run(work)
+
+
 def test_what_another_loop_left_behind_is_forgotten() -> None:
     model = Doubling()
     gathering = Gathering(model)

@@ -145,6 +145,16 @@ class TestQuickly:
     def test_what_is_unusual_is_left_to_the_full_path(self, pair: RowReader, text: bytes) -> None:
         assert pair.quickly(text) is None
 
+    @pytest.mark.parametrize("text", [b'[{"values":[1,2]}]', b'[{"b64":"aGk="}]', b'[{"x":1}]'])
+    def test_a_wrapper_never_passes_for_a_row_without_columns(
+        self, tmp_path: Path, text: bytes
+    ) -> None:
+        signature = Signature(
+            tuple(Column(n, n, Datatype.FP64, nullable=True, optional=True) for n in ("a", "b"))
+        )
+        folder = compiled_bundle(tmp_path / "gaps", pair_graph(), signature)
+        assert RowReader(loaded(folder, "gaps"), Limits()).quickly(text) is None
+
     def test_too_many_rows_are_said_at_once(self, pair: RowReader) -> None:
         with pytest.raises(PayloadTooLarge):
             pair.quickly(b"[[1,2],[1,2],[1,2],[1,2]]")

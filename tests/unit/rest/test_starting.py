@@ -10,11 +10,13 @@ import pytest
 
 from modelway.rest.http import Request, Response
 from modelway.rest.starting import Starting
+from modelway.settings import RestSettings
 
 
-def answer(path: str, prefix: str = "", method: str = "GET") -> Response:
+def answer(path: str, prefix: str = "", method: str = "GET", sagemaker: str = "") -> Response:
     request = Request("id", method, path, headers={})
-    return asyncio.run(Starting(prefix).answer(request))
+    settings = RestSettings(prefix=prefix, sagemaker=sagemaker)
+    return asyncio.run(Starting(settings).answer(request))
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/v2/health/live"])
@@ -37,3 +39,10 @@ def test_it_is_not_ready(path: str, key: str) -> None:
     assert response.headers == b"retry-after: 1\r\n"
     said: Any = msgspec.json.decode(response.body)
     assert key in said
+
+
+def test_a_platform_is_told_in_its_own_words_at_models_too() -> None:
+    said: Any = msgspec.json.decode(answer("/models", method="POST", sagemaker="/opt/models").body)
+    assert "error_code" in said
+    said = msgspec.json.decode(answer("/models", method="POST").body)
+    assert "code" in said
