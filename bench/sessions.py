@@ -14,7 +14,7 @@ from compared_models import MANY, ComparedModel
 from forms import Form
 from http_stack import free_port
 from load import Caller, LoadFailed, bodies, check_all, differences, pressed, sampled, written
-from peers.description import Peer, Site
+from peers.description import Kind, Peer, Site
 from samples import Samples
 from servers import Running, StartFailed, running
 from turns import Phase, Plan, Turn, round_to
@@ -46,7 +46,7 @@ def turn(plan: Plan, samples: Samples, peer: Peer, model: ComparedModel, round: 
             this.add(
                 "memory", models=1, pss_mb=round_to(server.pss_mb()), processes=server.processes()
             )
-            if Phase.ROWS in plan.phases and this.is_checked:
+            if Phase.ROWS in plan.phases and this.is_checked and peer.kind is not Kind.BARE:
                 _rows(this, server, usable)
     except StartFailed as error:
         this.add("failed", stage="start", reason=error.reason, log=error.log)
