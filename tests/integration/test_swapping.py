@@ -145,6 +145,47 @@ def test_models_come_and_go_and_the_default_stays(
         assert certainty(service) == CERTAINTY["first"]
 
 
+PRINTING = """
+print("nothing that a supervisor asked for", flush=True)
+
+def loud(a: float) -> float:
+    print("neither this" * 1000, flush=True)
+    return a
+"""
+
+
+def test_what_a_model_prints_is_no_report(
+    serve: Serve, bundles: Mapping[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "printing.py").write_text(PRINTING)
+    service = serve(
+        "printing.py:loud",
+        f"flower={bundles['first']}",
+        *("--workers", "2"),
+        folder=tmp_path,
+    )
+    admin = Administered(service)
+    for _ in range(6):
+        said: Any = service.ask("/models/loud/predict", json={"a": 1.5}).json
+        assert said["prediction"] == 1.5
+    assert admin.load(bundles["second"]).status == 200
+    for _ in range(6):
+        assert certainty(service) == CERTAINTY["second"]
+    assert len(admin.workers()) == 2
+    assert "neither this" in service.log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_path_that_cannot_be_looked_at_is_reported_at_once(
+    serve: Serve, bundles: Mapping[str, Path], workers: str
+) -> None:
+    service = serve(f"flower={bundles['first']}", "--workers", workers)
+    admin = Administered(service)
+    assert 400 <= admin.load(Path("/" + "x" * 300)).status <= 500
+    assert admin.load(bundles["second"]).status == 200
+    assert certainty(service) == CERTAINTY["second"]
+
+
 def test_administration_needs_its_key(serve: Serve, bundles: Mapping[str, Path]) -> None:
     service = serve(f"flower={bundles['first']}")
     admin = Administered(service)

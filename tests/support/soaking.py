@@ -15,6 +15,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,6 @@ class Soak:
         while self._goes_on():
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
             port = writer.get_extra_info("sockname")[1]
-            self._killed.pop(port, None)
             try:
                 await self._ask(reader, writer, head.encode() + _ROW)
             except (OSError, asyncio.IncompleteReadError) as error:
@@ -128,6 +128,7 @@ class Soak:
                     self._fault(f"a connection broke that no killed worker had: {error!r}")
             finally:
                 writer.close()
+                self._killed.pop(port, None)
 
     async def _ask(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
@@ -203,17 +204,21 @@ class Soak:
 
     async def _weigh(self) -> None:
         rhythm = self._rhythm
+        workers = len(_children(self._service.process.pid))
         while await self._waited(max(0.5, rhythm.settled_s / 12)):
-            self.found.sizes_mb.append((round(self._elapsed(), 1), self._size_mb()))
-
-    def _size_mb(self) -> float:
-        found = 0.0
-        for process in (self._service.process.pid, *_children(self._service.process.pid)):
             try:
-                found += resident_mb(process)
+                size = self._size_mb(workers)
             except OSError:
-                continue  # it was killed just now
-        return round(found, 1)
+                continue  # one was killed just now
+            if size is not None:
+                self.found.sizes_mb.append((round(self._elapsed(), 1), size))
+
+    def _size_mb(self, workers: int) -> float | None:
+        """All processes together; None while one of them is missing."""
+        children = _children(self._service.process.pid)
+        if len(children) != workers:
+            return None
+        return round(sum(map(resident_mb, (self._service.process.pid, *children))), 1)
 
     async def _waited(self, seconds: float) -> bool:
         """Whether it still goes on after this time."""
@@ -243,8 +248,16 @@ def _callers_of(process: int) -> Iterator[int]:
 
 
 def figures(found: Soaked, rhythm: Rhythm) -> Mapping[str, object]:
-    """What is kept of a run; ``growth`` is the last size to the one at ``settled_s``."""
-    settled = min(found.sizes_mb, key=lambda one: abs(one[0] - rhythm.settled_s))
+    """What is kept of a run; ``growth`` is the size at the end to the one at ``settled_s``.
+
+    Each is the median of the five samples next to it: one may be of a worker that has just begun.
+    """
+
+    def size_at(second: float) -> float:
+        near = sorted(found.sizes_mb, key=lambda one: abs(one[0] - second))[:5]
+        return statistics.median(size for _, size in near)
+
+    settled, last = size_at(rhythm.settled_s), size_at(rhythm.seconds)
     return {
         "seconds": rhythm.seconds,
         "callers": rhythm.callers,
@@ -255,8 +268,8 @@ def figures(found: Soaked, rhythm: Rhythm) -> Mapping[str, object]:
         "faults": found.faults[:20],
         "slowest_answer_s": round(found.slowest_s, 3),
         "longest_restart_s": round(found.longest_restart_s, 3),
-        "settled_mb": settled[1],
-        "last_mb": found.sizes_mb[-1][1],
-        "growth": round(found.sizes_mb[-1][1] / settled[1], 3),
+        "settled_mb": settled,
+        "last_mb": last,
+        "growth": round(last / settled, 3),
         "sizes_mb": found.sizes_mb,
     }

@@ -37,7 +37,11 @@ def open_bundle(folder: Path) -> Bundle:
         LoadFailed: it is no bundle, or one of a newer format.
         DigestMismatch: the contents are not those that the record names.
     """
-    if not folder.exists():
+    try:
+        there = folder.exists()
+    except OSError as error:
+        raise LoadFailed(f"{str(folder)[:500]} cannot be read: {error.strerror}") from error
+    if not there:
         raise SourceNotFound(str(folder))
     if not (folder / MANIFEST).is_file():
         raise LoadFailed(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from modelway.composition.worker import answer_supervised
@@ -14,4 +12,4 @@ from modelway.composition.worker import answer_supervised
 @click.option("--slot", type=int, required=True)
 def command(descriptors: tuple[int, ...], slot: int) -> None:
     """Answer on inherited sockets, by the plan and the orders on standard input."""
-    answer_supervised(descriptors, slot, sys.stdin.buffer)
+    answer_supervised(descriptors, slot)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,11 +23,13 @@ from modelway.composition.plan import PlannedEndpoint, ServePlan
 from modelway.composition.watching import Watching
 from modelway.domain.errors import EndpointNotFound, Unavailable
 from modelway.inference.ports import ModelState
-from modelway.supervisor.workers import Supervisor, WorkerCommand
+from modelway.supervisor.workers import Late, Supervisor, WorkerCommand
 from modelway.telemetry import metrics as table
 from modelway.telemetry.instruments import Metrics
 from modelway.telemetry.machine import EVERY_S, Machine
 from modelway.telemetry.slots import Slot
+
+Result = TypeVar("Result")
 
 _PREPARE_S = 600.0
 _COMMIT_S = 10.0
@@ -48,6 +51,7 @@ class Fleet:
         self._plan = plan
         self.folders = {one.name: Path(one.folder) for one in plan.endpoints}
         self._changing = asyncio.Lock()
+        self._changes: set[asyncio.Task[Any]] = set()
         self._metrics = Metrics(Slot.open(Path(plan.metrics_folder), "supervisor"))
         command = WorkerCommand(
             arguments, fds, lambda: msgspec.json.encode(self._plan), environment
@@ -79,6 +83,20 @@ class Fleet:
         Raises:
             ModelwayError: a worker could not open it, and says why; nothing has changed.
         """
+        return await self._whole(self._load(name, folder))
+
+    async def unload(self, name: str) -> None:
+        """Have nothing answer under a name. Raises EndpointNotFound."""
+        await self._whole(self._unload(name))
+
+    async def _whole(self, change: Coroutine[Any, Any, Result]) -> Result:
+        """Bring a change to its end, even where whoever asked for it has left."""
+        task = asyncio.create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return await asyncio.shield(task)
+
+    async def _load(self, name: str, folder: Path) -> str:
         async with self._changing:
             folder = folder.resolve()
             prepared = await self._ask(orders.Prepare(name, str(folder)), _PREPARE_S)
@@ -96,8 +114,7 @@ class Fleet:
             self.folders[name] = folder
             return version
 
-    async def unload(self, name: str) -> None:
-        """Have nothing answer under a name. Raises EndpointNotFound."""
+    async def _unload(self, name: str) -> None:
         async with self._changing:
             names = [one.name for one in self._plan.endpoints]
             if name not in names:
@@ -112,19 +129,35 @@ class Fleet:
 
     async def states_by_slot(self) -> Mapping[int, Collection[ModelState]]:
         """The states of every worker that answers."""
-        reports = await self._ask(orders.Describe(), _COMMIT_S)
+        reports = await self._ask(orders.Describe(), _COMMIT_S, insist=False)
         return {slot: report.states for slot, report in reports.items()}
 
     async def _commit(self, order: orders.Commit | orders.Remove) -> None:
         """Have every worker follow; one that does not is started again with the plan of now."""
-        for slot, report in (await self._ask(order, _COMMIT_S)).items():
-            if report.code is not None:
-                _log.error("worker cannot follow: %s", report.message, extra={"slot": slot})
-                self._supervisor.end(slot)
+        reports = await self._ask(order, _COMMIT_S, late=self._late)
+        for slot, report in reports.items():
+            self._followed(slot, report)
 
-    async def _ask(self, order: orders.Order, timeout_s: float) -> Mapping[int, orders.Report]:
+    def _late(self, slot: int, line: bytes | None) -> None:
+        if line is not None:
+            self._followed(slot, msgspec.json.decode(line, type=orders.Report))
+
+    def _followed(self, slot: int, report: orders.Report) -> None:
+        if report.code is not None:
+            _log.error("worker cannot follow: %s", report.message, extra={"slot": slot})
+            self._supervisor.end(slot)
+
+    async def _ask(
+        self,
+        order: orders.Order,
+        timeout_s: float,
+        *,
+        insist: bool = True,
+        late: Late | None = None,
+    ) -> Mapping[int, orders.Report]:
         """What came of an order, by slot, of each worker that lived to tell."""
-        lines = await self._supervisor.ask(msgspec.json.encode(order), timeout_s)
+        line = msgspec.json.encode(order)
+        lines = await self._supervisor.ask(line, timeout_s, insist=insist, late=late)
         return {
             slot: msgspec.json.decode(line, type=orders.Report)
             for slot, line in lines.items()
@@ -142,14 +175,14 @@ class Fleet:
 
 
 def _with(plan: ServePlan, name: str, folder: Path) -> ServePlan:
-    """The plan with a bundle under a name, which may be new."""
+    """The plan with a bundle under a name, which may be new; where there is no default, it is."""
     endpoints = tuple(
         msgspec.structs.replace(one, folder=str(folder)) if one.name == name else one
         for one in plan.endpoints
     )
     if name not in {one.name for one in endpoints}:
         endpoints = (*endpoints, PlannedEndpoint(name, str(folder)))
-    return msgspec.structs.replace(plan, endpoints=endpoints)
+    return msgspec.structs.replace(plan, endpoints=endpoints, default=plan.default or name)
 
 
 def _without(plan: ServePlan, name: str) -> ServePlan:

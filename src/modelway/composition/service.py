@@ -92,7 +92,7 @@ class Service:
         for one in plan.endpoints:
             bundle = await asyncio.to_thread(open_bundle, Path(one.folder))
             live.append(self._catalogue.add(one.name, bundle))
-        router = ImplicitRouter(self._catalogue, live, plan.default or None)
+        router = ImplicitRouter(self._catalogue, live, plan.default)
         self.deployments = Deployments(self._catalogue, router, self._check)
         self.plane = DataPlane(
             router,

@@ -51,12 +51,12 @@ class Watching:
         try:
             folder = await asyncio.to_thread(self._bundled, name, source)
             version = await deployment.load(name, folder)
-        except ModelwayError as error:
+        except Exception as error:  # noqa: BLE001 - the next change is watched all the same
             _log.error(
                 "%s has changed and cannot be served; what was goes on answering: %s",
                 source,
-                error.message,
-                extra={"endpoint": name, "code": error.code},
+                error.message if isinstance(error, ModelwayError) else repr(error),
+                extra={"endpoint": name, "code": getattr(error, "code", "internal-error")},
             )
         else:
             _log.info(
@@ -71,18 +71,21 @@ def fingerprint(source: str) -> _Print:
     nothing.
     """
     path = Path(source.rpartition(":")[0] if source.rpartition(":")[0].endswith(".py") else source)
+    try:
+        return tuple(_print_of(file) for file in _files(path))
+    except OSError:
+        return ()
+
+
+def _files(path: Path) -> list[Path]:
     if (path / MANIFEST).is_file():
-        files = [path / MANIFEST, path / RECORD]
-    elif path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-    else:
-        files = [path]
-    found = []
-    for file in files:
-        try:
-            real = file.resolve()
-            stat = real.stat()
-        except OSError:
-            return ()
-        found.append((str(real), stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
+        return [path / MANIFEST, path / RECORD]
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path]
+
+
+def _print_of(file: Path) -> tuple[str, int, int, int]:
+    real = file.resolve()
+    stat = real.stat()
+    return str(real), stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -28,7 +28,7 @@ from modelway.composition.footprint import give_back, set_aside
 from modelway.composition.plan import ServePlan
 from modelway.composition.service import Service
 from modelway.composition.watching import Watching
-from modelway.domain.errors import BadValue, ModelwayError
+from modelway.domain.errors import BadValue, LoadFailed, ModelwayError
 from modelway.inference.ports import ModelState
 from modelway.telemetry.logs import configure_logs
 
@@ -79,19 +79,20 @@ def answer_alone(
         runner.run(_alone(plan, listeners, admin, when_ready, watching))
 
 
-def answer_supervised(descriptors: Sequence[int], slot: int, ordered: IO[bytes]) -> None:
+def answer_supervised(descriptors: Sequence[int], slot: int) -> None:
     """Answer as one of several workers, on inherited sockets.
 
-    The first line of ``ordered`` is the plan, the others are orders; its end says that the
-    supervisor is gone. What this worker reports goes to standard output.
+    The first line of standard input is the plan, the others are orders; its end says that the
+    supervisor is gone. What this worker reports goes to standard output, and nothing else does.
 
     Raises:
         BadValue: the first line is no plan.
         ModelwayError: a model could not be opened.
     """
+    channel = _Channel()
     listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_among_others(slot, listeners, ordered))
+        runner.run(_among_others(slot, listeners, channel))
 
 
 async def _alone(
@@ -123,11 +124,31 @@ async def _alone(
         _exit()
 
 
-async def _among_others(slot: int, listeners: Sequence[socket.socket], ordered: IO[bytes]) -> None:
+class _Channel:
+    """Standard input and output, kept for the supervisor's words and this process's own.
+
+    From here on what a model reads is empty, and what it prints goes where its errors go.
+    """
+
+    def __init__(self) -> None:
+        self.ordered = os.fdopen(os.dup(0), "rb", buffering=0)
+        self._reported = os.fdopen(os.dup(1), "wb")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+
+    def report(self, line: bytes) -> None:
+        """Tell the supervisor."""
+        self._reported.write(line + b"\n")
+        self._reported.flush()
+
+
+async def _among_others(slot: int, listeners: Sequence[socket.socket], channel: _Channel) -> None:
     """Open, then answer: what this worker does not accept, the others do."""
     lines = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
     await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), ordered
+        lambda: asyncio.StreamReaderProtocol(lines), channel.ordered
     )
     try:
         plan = msgspec.json.decode(await lines.readline(), type=ServePlan)
@@ -140,8 +161,10 @@ async def _among_others(slot: int, listeners: Sequence[socket.socket], ordered: 
     await service.start(listeners)
     give_back()
     set_aside()
-    _report(b"ready")
-    following = asyncio.create_task(_follow(service, lines, stopped))
+    channel.report(b"ready")
+    following = asyncio.create_task(_follow(service, lines, channel))
+    # Without orders there is nobody to answer for.
+    following.add_done_callback(lambda _: stopped.set())
     await stopped.wait()
     following.cancel()
     await service.drain()
@@ -161,12 +184,11 @@ async def _open(service: Service, stopped: asyncio.Event) -> None:
     opening.result()
 
 
-async def _follow(service: Service, ordered: asyncio.StreamReader, stopped: asyncio.Event) -> None:
+async def _follow(service: Service, ordered: asyncio.StreamReader, channel: _Channel) -> None:
     """Carry out orders one by one, until they end."""
     while line := await ordered.readline():
         order: orders.Order = msgspec.json.decode(line, type=orders.Order)
-        _report(msgspec.json.encode(await _carried_out(service, order)))
-    stopped.set()
+        channel.report(msgspec.json.encode(await _carried_out(service, order)))
 
 
 async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
@@ -186,12 +208,10 @@ async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
                 return orders.Report(states=tuple(await deployments.states()))
     except ModelwayError as error:
         return orders.failed(error)
+    except Exception as error:  # noqa: BLE001 - an order that is never reported stops all others
+        _log.exception("an order could not be carried out")
+        return orders.failed(LoadFailed(f"{type(error).__name__}: {error}"))
     return orders.Report()
-
-
-def _report(line: bytes) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
 
 
 def _stopped() -> asyncio.Event:

@@ -26,6 +26,8 @@ Load = Callable[[str, Path], LoadedModel]
 """Opens the bundle of a folder under a name; blocks, raises what opening raises."""
 
 _DRAIN_TICK_S = 0.02
+_LONGEST_DRAIN_S = 10.0
+"""How long a model that must make room is waited for."""
 
 _log = logging.getLogger("modelway.inference")
 
@@ -35,12 +37,13 @@ class Entry:
 
     ``signature`` is what callers follow, ``strict`` or not. ``used`` grows with every request, so
     the smallest was asked longest ago. ``fault`` is why it could not be opened the last time that
-    was tried.
+    was tried. ``wanted`` counts who waits for it to be open; ``gone`` is an entry that nobody may
+    ask any more.
     """
 
     __slots__ = (
-        *("bundle", "fault", "held_bytes", "model", "name", "opening", "pinned", "signature"),
-        *("strict", "used"),
+        *("bundle", "fault", "gone", "held_bytes", "model", "name", "opening", "pinned"),
+        *("signature", "strict", "used", "wanted"),
     )
 
     def __init__(self, name: str, bundle: Bundle, *, strict: bool, pinned: bool) -> None:
@@ -51,6 +54,8 @@ class Entry:
         self.pinned = pinned
         self.model: LoadedModel | None = None
         self.used = 0
+        self.wanted = 0
+        self.gone = False
         self.held_bytes = 0
         self.fault: ModelwayError | None = None
         self.opening: asyncio.Future[LoadedModel] | None = None
@@ -68,6 +73,11 @@ class Entry:
         if self.opening is not None:
             return "loading"
         return "unloaded" if self.fault is None else "failed"
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody needs its model open, or is about to."""
+        return self.wanted > 0 or (self.model is not None and self.model.busy)
 
 
 class Catalogue:
@@ -133,8 +143,13 @@ class Catalogue:
             task = asyncio.ensure_future(self._open(entry))
             entry.opening = task
             task.add_done_callback(lambda _: setattr(entry, "opening", None))
-        # A caller who leaves does not end it for the others.
-        return await asyncio.shield(entry.opening)
+        entry.wanted += 1
+        try:
+            # A caller who leaves does not end it for the others.
+            return await asyncio.shield(entry.opening)
+        finally:
+            entry.wanted -= 1
+            self.at_hand(entry)
 
     async def close(self, entry: Entry) -> None:
         """Close the entry's model once nobody needs it; it stays known. Twice does no harm."""
@@ -142,7 +157,7 @@ class Catalogue:
         if model is None:
             return
         entry.held_bytes = 0
-        while model.busy:
+        while entry.wanted or model.busy:
             await asyncio.sleep(_DRAIN_TICK_S)
         await model.execution.close()
         self.meter.unloaded(entry.name, model.version)
@@ -159,6 +174,7 @@ class Catalogue:
         del versions[entry.version]
         if not versions:
             del self._entries[entry.name]
+        entry.gone = True
         self.retire(entry)
 
     def abandon(self) -> bool:
@@ -184,6 +200,8 @@ class Catalogue:
             entry.held_bytes = max(grown, _file_bytes(entry.bundle.folder))
             entry.model, entry.fault = model, None
             self.meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
+            if entry.gone:
+                self.retire(entry)
             return model
 
     async def _make_room(self, entry: Entry) -> None:
@@ -191,12 +209,15 @@ class Catalogue:
         if not self._memory_bytes:
             return
         needed = _file_bytes(entry.bundle.folder)
+        patience = _LONGEST_DRAIN_S
         while self._held_bytes() + needed > self._memory_bytes:
-            oldest = min(
-                (one for one in self if one.model is not None and not one.pinned),
-                key=lambda one: one.used,
-                default=None,
-            )
+            open_ones = [one for one in self if one.model is not None and not one.pinned]
+            idle = [one for one in open_ones if not one.busy]
+            oldest = min(idle, key=lambda one: one.used, default=None)
+            if oldest is None and open_ones and patience > 0:
+                patience -= _DRAIN_TICK_S
+                await asyncio.sleep(_DRAIN_TICK_S)
+                continue
             if oldest is None:
                 raise OutOfMemory(
                     f"{entry.name} needs {needed} bytes; models that stay hold "

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from modelway.domain.errors import ModelwayError
+from modelway.domain.errors import ModelwayError, QueueFull
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.tables import Table
@@ -53,6 +53,7 @@ class DataPlane:
         settings = settings or InferenceSettings()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="aside")
         self._open: set[Future[Any]] = set()
+        self._most_open = settings.queue_requests
 
     def admit(self, endpoint: str, headers: Mapping[str, str]) -> str | None:
         """Who calls; a door asks before it decodes anything. Raises what the admission raises."""
@@ -129,7 +130,12 @@ class DataPlane:
         """Run ``work`` off the event loop: reading or writing what is large.
 
         While it reads for ``model``, that one is not closed.
+
+        Raises:
+            QueueFull: so much is to be read that it waits already.
         """
+        if model is not None and len(self._open) >= self._most_open:
+            raise QueueFull(f"{len(self._open)} bodies wait to be read already")
         if model is not None:
             model.asides += 1
         try:

@@ -181,6 +181,8 @@ class Execution:
             DeadlineExceeded: the deadline passed; the work is dropped if it had not begun.
             Unavailable: the model is being closed.
         """
+        if self._closed:
+            raise Unavailable(f"the model {self._name} is being closed")
         units = table.n_rows if self._is_tabular else self._measure.units(table)
         if deadline is not None and time.monotonic() >= deadline:
             raise self._late()
@@ -243,8 +245,6 @@ class Execution:
         units: int,
         deadline: float | None,
     ) -> Outputs:
-        if self._closed:
-            raise Unavailable(f"the model {self._name} is being closed")
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._follow(loop)

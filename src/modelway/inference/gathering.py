@@ -20,22 +20,20 @@ from modelway.inference.batching import Answer
 class Soon(asyncio.Future[Outputs]):
     """An answer that is there before the loop's turn is over.
 
-    ``then`` is called at once when it is there, by which who knows of it goes on without a task;
-    everybody else awaits it as any future.
+    ``then`` is called at once when it is there, and must not raise: who knows of it goes on without
+    a task. Everybody else awaits it as any future.
     """
 
     then: Callable[[], None] | None = None
 
     def settle(self, answer: Answer) -> None:
-        """Give the answer; who has given up goes on too, and is told that."""
+        """Give the answer, if anybody still waits for it."""
         if self.done():
-            pass
-        elif isinstance(answer, ModelwayError):
+            return
+        if isinstance(answer, ModelwayError):
             self.set_exception(answer)
         else:
             self.set_result(answer)
-        if self.then is not None:
-            self.then()
 
 
 class Gathering:
@@ -78,3 +76,7 @@ class Gathering:
             self._tables, self._places, self._units = [], [], 0
             for place, answer in zip(places, self._answer(tables), strict=True):
                 place.settle(answer)
+            for place in places:
+                # Who has given up goes on too, and is told that.
+                if place.then is not None:
+                    place.then()

@@ -13,6 +13,8 @@ from modelway.inference.loading import LoadedModel
 class ImplicitRouter:
     """Endpoints named like their models; ``default`` is one of the names, or None for the first.
 
+    Where it is empty there is none, until something is promoted.
+
     Raises:
         EndpointNotFound: ``default`` is no model's name.
     """
@@ -24,9 +26,9 @@ class ImplicitRouter:
         self._live = {entry.name: entry for entry in live}
         if default is None:
             default = next(iter(self._live), None)
-        elif default not in self._live:
+        elif default and default not in self._live:
             raise EndpointNotFound(default, list(self._live))
-        self._default = default
+        self._default = default or None
 
     def endpoints(self) -> Sequence[str]:
         """The names of all endpoints, in the order they were given."""

@@ -18,7 +18,6 @@ from modelway.rest.compression import unpacked
 from modelway.rest.hosts import Hosts
 from modelway.rest.http import Answer, Request, Response, constant, header_lines
 from modelway.rest.openapi import openapi_document
-from modelway.rest.predict import ASIDE_BYTES
 from modelway.rest.predictions import Predictions
 from modelway.rest.routes import Route, RouteTable
 from modelway.rest.starting import refusals
@@ -79,7 +78,7 @@ class App:
         """Have the body as it was before it was compressed."""
         packed, encoding = request.body, request.headers[b"content-encoding"]
         largest = self.max_body_bytes
-        if len(packed) < ASIDE_BYTES // _USUAL_RATIO:
+        if len(packed) < _SMALL_BYTES:
             request.body = unpacked(packed, encoding, largest)
         else:
             request.body = await self._aside(lambda: unpacked(packed, encoding, largest))
@@ -173,5 +172,5 @@ def _moved(path: str) -> Answer:
     return answer
 
 
-_USUAL_RATIO = 4
-"""How many times smaller a compressed body usually is."""
+_SMALL_BYTES = 1024
+"""What is smaller even after it was compressed is unpacked at once: to a megabyte at the most."""

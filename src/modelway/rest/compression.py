@@ -68,9 +68,11 @@ def _inflated(packed: bytes, window: int) -> Iterator[bytes]:
     while packed:
         unpacker = zlib.decompressobj(window)
         while not unpacker.eof:
-            if not packed:
+            # All may be consumed while some is still to come out.
+            piece = unpacker.decompress(packed, _PIECE_BYTES)
+            if not (packed or piece or unpacker.eof):
                 raise EOFError
-            yield unpacker.decompress(packed, _PIECE_BYTES)
+            yield piece
             packed = unpacker.unconsumed_tail
         packed = unpacker.unused_data
 

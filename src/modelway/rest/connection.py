@@ -13,6 +13,7 @@ Source: RFC 9112 (HTTP/1.1); RFC 9110, sections 10.1.1 (Expect) and 15.5.9 (408)
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Coroutine, Generator
 from functools import partial
@@ -28,6 +29,8 @@ from modelway.rest.reading import CLOSE, RequestReader
 
 if TYPE_CHECKING:
     from modelway.rest.server import Server
+
+_log = logging.getLogger("modelway.rest")
 
 LEAST_BYTES = 64 * 1024
 PATIENCE_S = 30.0
@@ -60,11 +63,13 @@ class Connection(asyncio.Protocol):
         # The request that is being answered, and those behind it.
         self._answering: asyncio.Future[Any] | None = None
         self._waiting: deque[tuple[Request, bytes]] = deque()
+        self._refused: tuple[ModelwayError, str] | None = None
         self._ending = False
+        self._is_full = False  # of answers that the caller does not take
         # What the sweep looks at.
         self._active_s = server.now_s
         self._window_bytes = 0
-        self._unsent_bytes = 0
+        self._written_bytes = self._taken_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
@@ -83,7 +88,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come; the usual request is whole in one piece."""
-        if self._ending:
+        if self._ending or self._refused is not None:
             return
         self._reader.feed(data)
         if self._reader.in_request:
@@ -91,17 +96,21 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The caller takes answers slower than it asks: it may not ask more."""
+        self._is_full = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The caller has taken its answers."""
+        self._is_full = False
+        if self._answering is None:
+            self._answer_waiting()
         self._read_on()
 
     def take(self, request: Request, connection: bytes) -> None:
         """A request has come; it is answered after those before it."""
         self._window_bytes = 0
         request.client = self._client
-        if self._answering is None and not self._waiting:
+        if self._answering is None and not self._waiting and not self._is_full:
             self._advance(request, connection, self._server.answer(request))
             return
         self._waiting.append((request, connection))
@@ -114,12 +123,17 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def refuse(self, error: ModelwayError, path: str = "") -> None:
-        """Answer with the error, as the path's protocol has it, and with nothing after it."""
+        """Answer with the error, as the path's protocol has it, and with nothing after it.
+
+        What was asked before is answered before.
+        """
         if self._ending:
             return
+        self._reader.stop()
+        if self._answering is not None or self._waiting:
+            self._refused = error, path
+            return
         self._stop()
-        if self._answering is not None:
-            self._answering.cancel()
         request = Request(new_prediction_id(), "", path, headers={})
         self._send(request, self._server.refusal(path)(error, request), CLOSE)
         if self._transport.can_write_eof():
@@ -130,12 +144,12 @@ class Connection(asyncio.Protocol):
         """End what takes too long: called by the server's sweep every now and then."""
         unsent = self._transport.get_write_buffer_size()
         if unsent:
-            if unsent != self._unsent_bytes:
-                self._unsent_bytes, self._active_s = unsent, now_s
+            taken = self._written_bytes - unsent
+            if taken != self._taken_bytes:
+                self._taken_bytes, self._active_s = taken, now_s
             elif now_s - self._active_s > PATIENCE_S:
                 self._transport.abort()  # it does not take its answer
             return
-        self._unsent_bytes = 0
         if self._answering is not None or self._window_bytes >= LEAST_BYTES:
             self._window_bytes, self._active_s = 0, now_s
         elif self._reader.in_request:
@@ -173,9 +187,13 @@ class Connection(asyncio.Protocol):
     ) -> None:
         """Go on where the turn of the loop has brought what was waited for."""
         self._answering = None
-        self._advance(request, connection, answering)
-        if self._waiting:
-            self._answer_waiting()
+        try:
+            self._advance(request, connection, answering)
+            if self._waiting or self._refused is not None:
+                self._answer_waiting()
+        except Exception:  # noqa: BLE001 - the other requests of the turn are no worse for it
+            _log.exception("an answer could not be sent")
+            self._transport.abort()
 
     async def _later(
         self,
@@ -189,17 +207,23 @@ class Connection(asyncio.Protocol):
     def _go_on(self, task: asyncio.Task[None]) -> None:
         self._server.tasks.discard(task)
         self._answering = None
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("an answer could not be sent", exc_info=task.exception())
+            self._transport.abort()
         self._answer_waiting()
 
     def _answer_waiting(self) -> None:
         """Answer what waits, until one of them has to wait for something."""
-        while self._waiting and self._answering is None and not self._ending:
+        while self._waiting and self._answering is None and not (self._is_full or self._ending):
             request, connection = self._waiting.popleft()
             self._advance(request, connection, self._server.answer(request))
+        if self._refused is not None and self._answering is None and not self._waiting:
+            self.refuse(*self._refused)
         self._read_on()
 
     def _read_on(self) -> None:
-        if len(self._waiting) < _MOST_WAITING and not self._transport.is_closing():
+        closing = self._transport.is_closing()
+        if len(self._waiting) < _MOST_WAITING and not (self._is_full or closing):
             self._transport.resume_reading()
 
     def _respond(self, request: Request, response: Response, connection: bytes) -> None:
@@ -222,17 +246,16 @@ class Connection(asyncio.Protocol):
             response.headers,
         )
         if response.status == _NO_CONTENT:
-            self._transport.write(head + b"\r\n")
+            whole = head + b"\r\n"
         else:
-            self._transport.write(
-                b"%scontent-type: %s\r\ncontent-length: %d\r\n\r\n%s"
-                % (
-                    head,
-                    response.content_type,
-                    len(body),
-                    b"" if request.method == "HEAD" else body,
-                )
+            whole = b"%scontent-type: %s\r\ncontent-length: %d\r\n\r\n%s" % (
+                head,
+                response.content_type,
+                len(body),
+                b"" if request.method == "HEAD" else body,
             )
+        self._written_bytes += len(whole)
+        self._transport.write(whole)
         self._server.observe(request, response)
 
     def _end(self) -> None:

@@ -81,8 +81,14 @@ class Observed:
                     client=self._proxies.caller(request),
                 )
             )
-        response.headers += header_lines((b"traceparent", span.context.traceparent.encode()))
-        return response
+        # Never into the response itself: a constant one is given to everybody.
+        trace = header_lines((b"traceparent", span.context.traceparent.encode()))
+        return Response(
+            response.body,
+            response.content_type,
+            status=response.status,
+            headers=response.headers + trace,
+        )
 
 
 def _said(lines: bytes) -> Iterator[tuple[str, str]]:

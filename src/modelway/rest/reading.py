@@ -116,7 +116,7 @@ class RequestReader:
         if not self.in_request:
             end = data.find(_END)
             said = self._by_bytes.get(data[:end])
-            if said is not None and len(data) == end + len(_END) + said.body_bytes:
+            if said is not None and end > 0 and len(data) == end + len(_END) + said.body_bytes:
                 method, path, raw_path, query, headers, _, notes = said
                 request = Request(
                     new_prediction_id(),
@@ -182,7 +182,7 @@ class RequestReader:
             if size + len(self._url) > LARGEST_HEAD_BYTES:
                 self._refuse(_head_too_large())
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:20]) > self._max_body_bytes:
+        if length.isdigit() and int(length.lstrip(b"0")[:20] or b"0") > self._max_body_bytes:
             self._refuse(self._too_large())
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self._taker.invite()
@@ -191,10 +191,10 @@ class RequestReader:
         """A piece of the body."""
         if not self._body:
             self._body = piece
-            return
-        if isinstance(self._body, bytes):
-            self._body = bytearray(self._body)
-        self._body += piece
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += piece
         if len(self._body) > self._max_body_bytes:
             self._refuse(self._too_large())
 

@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 _LIVED_S = 10.0
 _LONGEST_DELAY_S = 10.0
@@ -27,6 +28,10 @@ _GRACE_S = 2.0
 """How much longer than it may drain a worker has until it is killed."""
 
 log = logging.getLogger(__name__)
+
+
+Late = Callable[[int, bytes | None], None]
+"""Told the slot and the report of a worker that was starting when it was ordered something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +92,15 @@ class Supervisor:
         await asyncio.gather(*(self._end(slot) for slot in self._slots))
         return self._exit_code
 
-    async def ask(self, order: bytes, timeout_s: float) -> Mapping[int, bytes | None]:
-        """Give every worker an order, a line without its end; the reports by slot.
+    async def ask(
+        self, order: bytes, timeout_s: float, *, insist: bool = True, late: Late | None = None
+    ) -> Mapping[int, bytes | None]:
+        """Give every worker that answers an order, a line without its end; the reports by slot.
 
-        That of one that died is None.
-
-        One that is starting carries it out when it answers. One that does not report in time is
-        ended, and started again by the plan that holds then.
+        That of one that died is None. One that does not report in time is left out; where
+        ``insist`` it is ended as well, and started again by the plan that holds then. A worker that
+        is still starting is not waited for: where there is ``late`` it carries out the order when
+        it answers, and ``late`` is told.
         """
         loop = asyncio.get_running_loop()
         awaited = []
@@ -101,18 +108,24 @@ class Supervisor:
             process = slot.process
             if process is None or process.stdin is None or process.returncode is not None:
                 continue
+            if not slot.ready and late is None:
+                continue
             report: asyncio.Future[bytes | None] = loop.create_future()
             slot.asked.append(report)
             process.stdin.write(order + b"\n")
-            awaited.append((slot, process, report))
+            if slot.ready:
+                awaited.append((slot, process, report))
+            elif late is not None:
+                report.add_done_callback(partial(_told, late, slot.number))
         if not awaited:
             return {}
         await asyncio.wait([report for *_, report in awaited], timeout=timeout_s)
         for slot, process, report in awaited:
             if not report.done():
                 log.error("worker did not report", extra={"slot": slot.number, "pid": process.pid})
-                self.end(slot.number)
-        return {s.number: r.result() if r.done() else None for s, _, r in awaited}
+                if insist:
+                    self.end(slot.number)
+        return {s.number: r.result() for s, _, r in awaited if r.done()}
 
     def end(self, number: int) -> None:
         """Kill the worker of a slot; another takes its place."""
@@ -124,7 +137,13 @@ class Supervisor:
         deaths = 0
         while not self._stopping.is_set():
             started_s = time.monotonic()
-            process = await self._start(slot)
+            try:
+                process = await self._start(slot)
+            except OSError as error:  # no memory, no process to be had: later there may be
+                log.error("worker cannot be started: %s", error, extra={"slot": slot.number})
+                deaths += 1
+                await asyncio.sleep(min(_LONGEST_DELAY_S, 0.1 * 2**deaths))
+                continue
             await self._listen(slot, process)
             code = await process.wait()
             self._release(slot)
@@ -189,3 +208,8 @@ class Supervisor:
             process.kill()
             await process.wait()
         self._release(slot)
+
+
+def _told(late: Late, number: int, report: asyncio.Future[bytes | None]) -> None:
+    if not report.cancelled():
+        late(number, report.result())

@@ -7,11 +7,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 
 from modelway.bundles.store import open_bundle
 from modelway.domain.errors import EndpointNotFound, LoadFailed, OutOfMemory, VersionNotFound
-from modelway.inference.catalogue import Catalogue, Entry
+from modelway.domain.tables import Table
+from modelway.inference.catalogue import Catalogue, Entry, _file_bytes
 from modelway.inference.deployments import KEPT_VERSIONS, Deployments
 from modelway.inference.implicit import ImplicitRouter
 from support.served import FLOWER, catalogue_of, compiled_bundle, flower_graph
@@ -68,6 +70,44 @@ def test_the_one_not_asked_for_longest_makes_room(bundles: Mapping[str, Path]) -
         assert states(catalogue) == {"a": "ready", "b": "unloaded", "c": "ready"}
         await catalogue.opened(b)
         assert b.state == "ready"
+
+    run(work)
+
+
+def test_models_that_take_turns_in_one_place_answer_who_waited_for_them(
+    bundles: Mapping[str, Path],
+) -> None:
+    async def ask(catalogue: Catalogue, entry: Entry) -> int:
+        model = await catalogue.opened(entry)
+        sample = Table(FLOWER, 1, matrix=np.array([[5.0, 2.2]]))
+        index: int = (await model.execution.run(sample))["class_index"].item()
+        return index
+
+    async def work() -> None:
+        catalogue = catalogue_of(memory_bytes=max(map(_file_bytes, bundles.values())) * 3 // 2)
+        found = entries(catalogue, bundles)
+        for _ in range(3):
+            answers = await asyncio.gather(*(ask(catalogue, one) for one in found * 3))
+            assert answers == [2] * 9
+
+    run(work)
+
+
+def test_what_is_forgotten_while_it_is_opened_does_not_stay_open(
+    bundles: Mapping[str, Path],
+) -> None:
+    async def work() -> None:
+        catalogue = catalogue_of()
+        first, *_ = entries(catalogue, bundles)
+        opening = asyncio.create_task(catalogue.opened(first))
+        await asyncio.sleep(0)
+        catalogue.forget(first)
+        await opening
+        for _ in range(100):
+            if first.model is None:
+                break
+            await asyncio.sleep(0.02)
+        assert first.model is None
 
     run(work)
 

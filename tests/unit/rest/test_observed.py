@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelway.domain.errors import BadValue
-from modelway.rest.http import Request, Response
+from modelway.rest.http import Request, Response, constant
 from modelway.rest.observed import Observed, Proxies
 from modelway.rest.routes import Route
 from modelway.telemetry.access import AccessLog
@@ -80,3 +80,10 @@ def test_a_proxy_is_believed_if_it_is_trusted(
 def test_a_proxy_that_is_no_address_is_refused() -> None:
     with pytest.raises(BadValue, match="trusted_proxies"):
         Proxies("10.0.0.1, nowhere")
+
+
+def test_an_answer_that_is_always_the_same_names_one_trace_each_time() -> None:
+    observed = Observed(constant(b"{}"), PassedOn(), AccessLog(0.0), Proxies(""))  # type: ignore[arg-type] # an answer of a route is a coroutine
+    heads = [asyncio.run(observed.answer(request())).headers for _ in range(3)]
+    assert [head.count(b"traceparent: ") for head in heads] == [1, 1, 1]
+    assert len(set(heads)) == 3

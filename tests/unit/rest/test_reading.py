@@ -113,3 +113,42 @@ def test_many_heads_are_not_all_kept() -> None:
         taken.reader.feed(b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n" % k)
     assert len(taken.requests) == 3000
     assert len(known.by_bytes) <= 1024
+
+
+def test_a_head_without_its_last_byte_is_never_a_whole_request() -> None:
+    # So long a body that head and first byte of its end have the length of another request.
+    for body_bytes in range(1, 200):
+        head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d" % body_bytes
+        whole = head + b"\r\n\r\n" + b"x" * body_bytes
+        known = KnownHeads()
+        Taken(known).reader.feed(whole)
+        taken = Taken(known)
+        taken.reader.feed(head + b"\r")
+        assert taken.requests == []
+        taken.reader.feed(whole[len(head) + 1 :])
+        assert [one.body for one, _ in taken.requests] == [b"x" * body_bytes]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (1001, b"x" * 1001),
+        b"content-length: 000000000000000000001001\r\n\r\n" + b"x" * 1001,
+    ],
+)
+def test_a_body_in_one_piece_is_not_too_large_either(sent: bytes) -> None:
+    taken = Taken(KnownHeads())
+    taken.reader.feed(b"POST / HTTP/1.1\r\nhost: a\r\n" + sent)
+    assert (taken.refused, taken.requests) == (["payload-too-large"], [])
+
+
+def test_headers_that_are_lists_are_joined() -> None:
+    taken = Taken(KnownHeads())
+    lines = (
+        b"tracestate: a=1\r\ntracestate: b=2\r\naccept: x\r\naccept: y\r\nother: 1\r\nother: 2\r\n"
+    )
+    taken.reader.feed(b"GET / HTTP/1.1\r\nhost: a\r\n" + lines + b"\r\n")
+    ((request, _),) = taken.requests
+    assert request.headers[b"tracestate"] == b"a=1, b=2"
+    assert request.headers[b"accept"] == b"x, y"
+    assert request.headers[b"other"] == b"2"
