@@ -185,7 +185,7 @@ def packed(array: Array) -> WireArray:
     """The array, as it travels. Raises TypeError, ValueError for what has no form in JSON."""
     if _RAW.fullmatch(array.dtype.str):
         return WireArray(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
-    kind = array.dtype.kind if array.dtype.kind in "US" else "O"
+    kind: str = array.dtype.kind if array.dtype.kind in "US" else "O"
     values = array.ravel().tolist()
     if kind == "O" and any(type(value) is bytes for value in values):
         kind = _BINARY

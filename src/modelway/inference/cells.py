@@ -36,13 +36,17 @@ class CellReader:
     """Reads the cells of one column; every method gives an array of shape (n_rows,).
 
     Faults and warnings go to the findings under the column's ``position`` in the signature.
-    Where ``strict``, what was not seen in training is a fault.
+    Where ``strict``, what was not seen in training is a fault. Where ``binary``, cells of BYTES may
+    be bytes; the BYTES of tensors are text.
     """
 
-    def __init__(self, column: Column, position: int, *, strict: bool) -> None:
+    def __init__(
+        self, column: Column, position: int, *, strict: bool, binary: bool = False
+    ) -> None:
         self.column = column
         self.position = position
         self.lowest, self.highest = bounds(column)
+        self._is_binary = binary and column.datatype is Datatype.BYTES
         self.rounding = _rounding(column)
         self.expected = _expected(column)
         self.expected_cell = f"{self.expected}, or null" if column.nullable else self.expected
@@ -221,10 +225,9 @@ class CellReader:
 
     def _texts(self, values: Sequence[object], findings: Findings) -> Array:
         array = np.full(len(values), None, dtype=object)
-        is_binary = self.column.datatype is Datatype.BYTES
         for row, value in enumerate(values):
             is_text = type(value) is str and MISSING_TEXT not in value
-            if is_text or (is_binary and type(value) is bytes):
+            if is_text or (self._is_binary and type(value) is bytes):
                 array[row] = value
             elif value is None or value is ABSENT:
                 if not self.column.nullable:

@@ -45,7 +45,8 @@ class Validator:
         self.signature = signature
         self.strict = strict
         self.readers = tuple(
-            CellReader(column, i, strict=strict) for i, column in enumerate(signature.columns)
+            CellReader(column, i, strict=strict, binary=True)
+            for i, column in enumerate(signature.columns)
         )
         self._names = [column.name for column in signature.columns]
         self._keys = frozenset(signature.positions) if signature.columns else frozenset()

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from modelway.domain.errors import (
+    InvalidInput,
     MalformedPayload,
     PayloadTooLarge,
     Problem,
@@ -56,13 +57,24 @@ class RowReader:
             return None
         if rows.startswith(b"[["):
             return self.frame_quickly(msgspec.json.encode(self._names), rows)
-        return self._decoded(rows) if rows.startswith(b"[{") else None
+        if not rows.startswith(b"[{"):
+            return None
+        # Only what leaves nothing to be said: rows in a wrapper would pass for unknown columns.
+        decoded = self._decoder.quickly(rows, self._limits)
+        return None if decoded is None else Checked(decoded.table, decoded.warnings)
 
     def frame_quickly(self, names: bytes, rows: bytes) -> Checked | None:
         """As ``quickly``, for the JSON texts of column names and of rows in their order."""
         if self._tensors or self._encoded:
             return None
-        return self._decoded(b'{"columns":' + names + b',"data":' + rows + b"}")
+        body = b'{"columns":' + names + b',"data":' + rows + b"}"
+        try:
+            decoded = self._decoder.decode(body, self._limits)
+        except PayloadTooLarge:
+            raise
+        except InvalidInput:
+            return None  # it may be right in a form that the decoder does not know
+        return Checked(decoded.table, decoded.warnings)
 
     def by_row(self, rows: Sequence[object]) -> Checked:
         """One element a row.
@@ -152,11 +164,6 @@ class RowReader:
         checked = self._validator.tensors(inputs)
         self._check_count(checked.table.n_rows)
         return checked
-
-    def _decoded(self, body: bytes) -> Checked | None:
-        # Only what leaves nothing to be said: rows in a wrapper would pass for unknown columns.
-        decoded = self._decoder.quickly(body, self._limits)
-        return None if decoded is None else Checked(decoded.table, decoded.warnings)
 
     def _decoded_row(self, row: object) -> object:
         """A row with its binary cells decoded, and cells that are arrays of one taken out."""
