@@ -223,7 +223,7 @@ DIFFERENT: Mapping[str, tuple[int, int]] = {
 OTHER_CODES = frozenset(
     (
         *("a record without a column", "inputs of other lengths", "an array", "a flat row"),
-        *("a scalar", "too narrow", "csv with an empty cell"),
+        *("a scalar", "too narrow", "csv with an empty cell", "params {'top': 'x'}", "params [1]"),
     )
 )
 """Errors that MLflow notices at another place, so that it has another code for them."""
