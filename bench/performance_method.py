@@ -74,19 +74,17 @@ def limits(figures: Figures) -> Iterator[str]:
     yield from (
         "## What stands in the way of more",
         "",
-        "A server of 60 lines that checks nothing, counts nothing and serves one model reaches "
-        f"{bare / constant:.2f} of the constant's requests/s with the same graph;",
-        f"Modelway reaches {ours / constant:.2f}, {ours / bare:.2f} times as many as those 60",
-        "lines, because it asks the model once for all requests of a turn of the event loop. What",
-        "is left is not HTTP:",
+        "A server by hand that checks nothing, counts nothing and serves one model reaches "
+        f"{bare / constant:.2f} of the constant's requests/s with the same graph; Modelway",
+        f"{ours / constant:.2f}, which is {ours / bare:.2f} of the server by hand. What is left",
+        "is not HTTP, which the constant has too:",
         "",
-        "- A row of iris visits 300 trees, about 900 nodes in as many places: more memory than the",
-        "  first cache holds. In a loop that does nothing else ONNX Runtime takes 14 µs for a row",
-        "  alone and 6 µs a row in batches; between requests, with the interpreter, the kernel and",
-        "  the load in the same caches, several times that, since each evicts the other. The",
-        "  constant touches almost nothing and keeps its caches.",
-        "- Bodies of 10,000 rows are bound by the trees as well: one core gives the rows/s of the",
-        "  bare `predict` above, and no server more than that a core, whatever form the rows have.",
+        "- A row of iris is led through 303 trees, and each node that is visited lies elsewhere.",
+        "  That evicts the interpreter from the processor's first caches, and the interpreter",
+        "  evicts the trees; a constant touches almost nothing. So requests of one turn of the",
+        "  event loop are given to the model together: then both are in use for longer.",
+        "- Bodies of 10,000 rows are bound by the trees as well: the rows/s of the bare `predict`",
+        "  are those of one core, and no server that asks it gives more a core, whatever the form.",
         "",
     )
 

@@ -1,7 +1,7 @@
 """The page docs/explanation/performance.md, written from the results of the comparison.
 
-Ratios come first: they are what a machine other than this one would show too. Nothing on the page
-is written by hand but what stands with a peer's description.
+Ratios come first: they are what a machine other than this one would show too. No figure on the page
+is written by hand.
 """
 
 from __future__ import annotations
