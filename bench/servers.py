@@ -47,7 +47,7 @@ class Running:
 
     def pss_mb(self) -> float:
         """Proportional set size of all its processes together, in megabytes."""
-        return sum(_pss_kb(pid) for pid in descendants()) / 1000
+        return pss_mb()
 
     def processes(self) -> int:
         """How many processes it has."""
@@ -146,6 +146,11 @@ def descendants() -> list[int]:
         new = [child for parent in new for child in children.get(parent, [])]
         found += new
     return found
+
+
+def pss_mb() -> float:
+    """Proportional set size of every process below this one together, in megabytes."""
+    return sum(_pss_kb(pid) for pid in descendants()) / 1000
 
 
 def _pss_kb(pid: int) -> int:

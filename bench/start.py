@@ -1,15 +1,15 @@
-"""A compiled bundle from nothing to ready, and the memory of the one worker then.
+"""A compiled bundle from nothing to ready, and the memory of all its processes then.
 
-``python bench/start.py BUNDLE`` starts ``modelway serve`` seven times, and writes the medians of
-the time until ``/health/ready`` answers 200, and of the proportional set size after a prediction,
-to ``bench/results/start.json``. From the second start on what is imported is in the page cache, as
-it does wherever a service starts again. Linux only.
+``python bench/start.py BUNDLE`` starts ``modelway serve`` seven times as one process and seven
+times as a supervisor with two workers, and writes the medians of the time until ``/health/ready``
+answers 200, and of the proportional set size after a prediction, to ``bench/results/start.json``.
+From the second start on what is imported is in the page cache, as it does wherever a service starts
+again. Linux only.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -20,18 +20,22 @@ from pathlib import Path
 from typing import Any
 
 from http_stack import free_port
+from servers import pss_mb
 
 RESULTS = Path(__file__).parent / "results" / "start.json"
 STARTS = 7
 LONGEST_S = 30
 
 
-def started(bundle: str) -> tuple[float, float]:
+def started(bundle: str, workers: int) -> tuple[float, float]:
     """Seconds until ready, and megabytes after the first prediction, of one start."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     begun = time.perf_counter()
-    command = (sys.executable, "-m", "modelway", "serve", bundle, "--port", str(port))
+    command = (
+        *(sys.executable, "-m", "modelway", "serve", bundle, "--port", str(port)),
+        *("--admin-port", "0", "--workers", str(workers)),
+    )
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not is_ready(url):
@@ -40,9 +44,7 @@ def started(bundle: str) -> tuple[float, float]:
             time.sleep(0.005)
         ready_s = time.perf_counter() - begun
         ask_one(url)
-        told = Path(f"/proc/{server.pid}/smaps_rollup").read_text()
-        pss = re.search(r"^Pss:\s+(\d+) kB", told, re.MULTILINE)
-        return ready_s, int(pss[1]) / 1000 if pss else 0.0
+        return ready_s, pss_mb()
     finally:
         server.terminate()
         server.wait()
@@ -72,14 +74,17 @@ def ask_one(url: str) -> None:
 
 def main() -> None:
     """Start several times; write and print the medians."""
-    found = [started(sys.argv[1]) for _ in range(STARTS)]
-    figures = {
+    figures: dict[str, Any] = {
         "starts": STARTS,
-        "ready_s": round(statistics.median(ready for ready, _ in found), 3),
-        "slowest_ready_s": round(max(ready for ready, _ in found), 3),
-        "pss_mb": round(statistics.median(pss for _, pss in found), 1),
         "pyarrow_installed": find_spec("pyarrow") is not None,
     }
+    for name, workers in (("one_process", 1), ("two_workers", 2)):
+        found = [started(sys.argv[1], workers) for _ in range(STARTS)]
+        figures[name] = {
+            "ready_s": round(statistics.median(ready for ready, _ in found), 3),
+            "slowest_ready_s": round(max(ready for ready, _ in found), 3),
+            "pss_mb": round(statistics.median(pss for _, pss in found), 1),
+        }
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
     print(figures)
 

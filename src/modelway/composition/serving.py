@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelway.composition.administration import admin_listener
-from modelway.composition.bundling import BuildRequest, cached
 from modelway.composition.fleet import Fleet
 from modelway.composition.grpc_door import ReservedPort, check_installed, reserve
 from modelway.composition.plan import PlannedEndpoint, ServePlan
@@ -213,6 +212,9 @@ def _folder(source: str, name: str, request: ServeRequest, settings: Settings, s
     """
     if is_bundle(source):
         return Path(source).resolve()
+    # What builds bundles is large, and a service of bundles starts without it.
+    from modelway.composition.bundling import BuildRequest, cached
+
     wanted = BuildRequest(
         source=source,
         name=name,

@@ -188,7 +188,8 @@ class Execution:
             raise self._late()
         if 0 < units <= self._inline_units:
             if self._gathers and not table.parameters:
-                return await self._gathering.add(table, units, self._inline_units)
+                outputs: Outputs = await self._gathering.add(table, units, self._inline_units)
+                return outputs
             return self._sampled(table)
         if units == 0 and self._is_tabular:
             return no_rows(self._manifest)

@@ -11,29 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from modelway.domain.errors import ModelwayError
-from modelway.domain.inference import Outputs
 from modelway.domain.tables import Table
 from modelway.inference.batching import Answer
-
-
-class Soon(asyncio.Future[Outputs]):
-    """An answer that is there before the loop's turn is over.
-
-    ``then`` is called at once when it is there, and must not raise: who knows of it goes on without
-    a task. Everybody else awaits it as any future.
-    """
-
-    then: Callable[[], None] | None = None
-
-    def settle(self, answer: Answer) -> None:
-        """Give the answer, if anybody still waits for it."""
-        if self.done():
-            return
-        if isinstance(answer, ModelwayError):
-            self.set_exception(answer)
-        else:
-            self.set_result(answer)
+from modelway.inference.soon import Soon
 
 
 class Gathering:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelway.domain.errors import ModelwayError, RequestIncomplete
 from modelway.domain.identifiers import new_prediction_id
-from modelway.inference.gathering import Soon
+from modelway.inference.soon import Soon
 from modelway.rest.http import Request, Response
 from modelway.rest.reading import CLOSE, RequestReader
 

@@ -12,7 +12,8 @@ from modelway.domain.errors import InputRefused
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Table
 from modelway.inference.batching import Answer
-from modelway.inference.gathering import Gathering, Soon
+from modelway.inference.gathering import Gathering
+from modelway.inference.soon import Soon
 
 SIGNATURE = Signature((Column("a", "a", Datatype.FP64),))
 
