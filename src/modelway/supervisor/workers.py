@@ -99,8 +99,8 @@ class Supervisor:
 
         That of one that died is None. One that does not report in time is left out; where
         ``insist`` it is ended as well, and started again by the plan that holds then. A worker that
-        is still starting is not waited for: where there is ``late`` it carries out the order when
-        it answers, and ``late`` is told.
+        is still starting is ordered something only where there is ``late``, which is told if the
+        report comes after the time; it is not ended for that.
         """
         loop = asyncio.get_running_loop()
         awaited = []
@@ -113,18 +113,19 @@ class Supervisor:
             report: asyncio.Future[bytes | None] = loop.create_future()
             slot.asked.append(report)
             process.stdin.write(order + b"\n")
-            if slot.ready:
-                awaited.append((slot, process, report))
-            elif late is not None:
-                report.add_done_callback(partial(_told, late, slot.number))
+            awaited.append((slot, slot.ready, report))
         if not awaited:
             return {}
         await asyncio.wait([report for *_, report in awaited], timeout=timeout_s)
-        for slot, process, report in awaited:
-            if not report.done():
-                log.error("worker did not report", extra={"slot": slot.number, "pid": process.pid})
-                if insist:
-                    self.end(slot.number)
+        for slot, was_ready, report in awaited:
+            if report.done():
+                continue
+            if not was_ready and late is not None:
+                report.add_done_callback(partial(_told, late, slot.number))
+                continue
+            log.error("worker did not report", extra={"slot": slot.number})
+            if insist:
+                self.end(slot.number)
         return {s.number: r.result() for s, _, r in awaited if r.done()}
 
     def end(self, number: int) -> None:
