@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,9 +128,16 @@ def _table(columns: Columns) -> Any:
     return pa.Table.from_arrays([_array(v) for v in columns.values()], names=list(columns))
 
 
-def _array(values: Sequence[Any]) -> Any:
+def _array(values: Sequence[Any] | Array) -> Any:
     """A column of Booleans, int64, float64 or, of anything else, text."""
+    if isinstance(values, np.ndarray):
+        kind = pa.float64() if values.dtype.kind == "f" else pa.int64()
+        numbers = np.ascontiguousarray(values)
+        return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+    if set(map(type, values)) == {str} and (joined := "".join(values)).isascii():
+        return _text_column(map(len, values), joined.encode(), None)
     present = np.array([value is not None for value in values], dtype=np.bool_)
+    validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
     kinds = set(map(type, values)) - {type(None)}
     if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values if v is not None):
         content: list[Array] = [np.array([v or 0 for v in values], dtype=np.int64)]
@@ -143,12 +150,16 @@ def _array(values: Sequence[Any]) -> Any:
         kind = pa.bool_()
     else:
         texts = [b"" if v is None else str(plain_cell(v)).encode(errors="replace") for v in values]
-        ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-        content = [ends, np.frombuffer(b"".join(texts), dtype=np.uint8)]
-        kind = pa.large_string()
-    validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+        return _text_column(map(len, texts), b"".join(texts), validity)
     buffers = [validity, *(pa.py_buffer(one) for one in content)]
     return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def _text_column(lengths: Iterable[int], joined: bytes, validity: Any) -> Any:
+    """A column of text from the lengths of its texts in bytes, and all of them together."""
+    ends = np.cumsum([0, *lengths], dtype=np.int64)
+    buffers = [validity, pa.py_buffer(ends), pa.py_buffer(joined)]
+    return pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)
 
 
 def _known(schema: Any, validator: Validator) -> list[str]:

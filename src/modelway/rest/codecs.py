@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from modelway.domain.errors import (
     MalformedPayload,
@@ -27,6 +28,7 @@ from modelway.domain.errors import (
     PayloadTooLarge,
     UnsupportedMedia,
 )
+from modelway.domain.tables import Array
 from modelway.inference.decoding import Limits
 from modelway.inference.validation import Checked, Validator
 from modelway.settings import RestSettings
@@ -36,8 +38,8 @@ CSV_TYPE = "text/csv"
 ARROW_TYPE = "application/vnd.apache.arrow.stream"
 PARQUET_TYPE = "application/vnd.apache.parquet"
 
-Columns = Mapping[str, Sequence[Any]]
-"""Answers column by column."""
+Columns = Mapping[str, Sequence[Any] | Array]
+"""Answers column by column; an array is of float64 or int64, all of them finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +171,10 @@ def write_csv(columns: Columns) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
-    cells = [
-        values if _is_plain(values) else list(map(plain_cell, values))
-        for values in columns.values()
+    lists = [
+        values.tolist() if isinstance(values, np.ndarray) else values for values in columns.values()
     ]
+    cells = [values if _is_plain(values) else list(map(plain_cell, values)) for values in lists]
     writer.writerows(zip(*cells, strict=True))
     return text.getvalue().encode("utf-8", "replace")
 

@@ -108,7 +108,7 @@ class AnswerEncoder:
         """
         return self._encoded({self._name: self._predictions(response)[0]})
 
-    def columns(self, response: InferenceResponse) -> Mapping[str, Sequence[Any]]:
+    def columns(self, response: InferenceResponse) -> Mapping[str, Sequence[Any] | Array]:
         """The answers column by column: prediction, label, a probability a label, prediction id.
 
         Predictions of several values a row are ``prediction_0``, ``prediction_1``, ... Where
@@ -122,7 +122,7 @@ class AnswerEncoder:
                 f"the outputs of {response.endpoint} are tensors, which have no columns",
                 hint="ask for application/json",
             )
-        found: dict[str, Sequence[Any]] = {}
+        found: dict[str, Sequence[Any] | Array] = {}
         predictions = response.outputs.get(PREDICTION)
         if predictions is not None and predictions.ndim == 2:
             for k, column in enumerate(predictions.T):
@@ -258,8 +258,10 @@ def _values(array: Array) -> Any:
     return array.tolist()
 
 
-def _finite(array: Array) -> Sequence[Any]:
-    """A column as a list, None for what is not finite."""
+def _finite(array: Array) -> Sequence[Any] | Array:
+    """A column as a list, None for what is not finite; numbers without a gap stay an array."""
+    if array.dtype.kind in "fi" and np.isfinite(array).all():
+        return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
     values: list[Any] = _values(array)
     if array.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(array)).tolist()

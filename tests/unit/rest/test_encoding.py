@@ -119,7 +119,7 @@ def test_warnings_of_what_is_not_finite_are_bounded(pair: LoadedModel) -> None:
 def test_columns(flower: LoadedModel) -> None:
     outputs = {"class_index": np.array([2, 0]), "probabilities": np.eye(3)[[2, 0]]}
     columns = AnswerEncoder(flower.bundle).columns(response(outputs, classes=(0, 1, 2)))
-    assert columns == {
+    assert {name: list(values) for name, values in columns.items()} == {
         "prediction": [2, 0],
         "label": ["virginica", "setosa"],
         "probability_0": [0.0, 1.0],
