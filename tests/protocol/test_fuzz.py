@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests, raw_bytes
+from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests, quietly, raw_bytes
 from support.live import Serve, Service, modelway
 from support.witness import SETOSA, VIRGINICA, Witness
 
@@ -66,13 +66,6 @@ DAMAGED_BATCHES = 450
 RAW_BATCHES = 60
 DOCUMENTED_EXAMPLES = 150
 FEWEST_REQUESTS = 20_000
-
-quietly = settings(
-    deadline=None,
-    database=None,
-    phases=(Phase.generate,),
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests
+from support.fuzzing import FuzzConnection, FuzzRequest, fuzz_requests, quietly
 from support.live import Serve, Service
 from support.served import FLOWER, compiled_bundle, flower_graph, tensor_bundle
 from support.triton_models import identity_bundle, simple_bundle
-from support.witness import SETOSA, VIRGINICA, Witness, resident_mb
+from support.witness import SETOSA, VIRGINICA, Witness, pss_mb
 
 BATCH = 40
 DOOR_BATCHES = 420
@@ -58,13 +58,6 @@ BODIES: tuple[object, ...] = (
     VIRGINICA,
 )
 
-quietly = settings(
-    deadline=None,
-    database=None,
-    phases=(Phase.generate,),
-    suppress_health_check=list(HealthCheck),
-)
-
 
 def sent_to(
     service: Service, paths: Sequence[str], bodies: Sequence[object], batches: int
@@ -84,7 +77,7 @@ def sent_to(
             status = connection.status(request)
             statuses[status] += 1
             assert 0 < status < 500, request
-        sizes_mb.append(resident_mb(service.process.pid))
+        sizes_mb.append(pss_mb(service.process.pid))
 
     with contextlib.closing(connection):
         damaged()

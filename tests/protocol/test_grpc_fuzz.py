@@ -13,13 +13,14 @@ import grpc
 import numpy as np
 import pytest
 from grpc import StatusCode
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from modelway.domain.signature import Datatype
 from modelway.grpc import messages
 from modelway.inference.raw_contents import raw_of
 from modelway.settings import GrpcSettings
+from support.fuzzing import quietly
 from support.grpc_fuzzing import fuzz_messages
 from support.grpc_serving import OIP, Caller, served_grpc
 from support.served import (
@@ -45,13 +46,6 @@ OTHERS = (
 )
 OURS = {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.UNAVAILABLE, StatusCode.DATA_LOSS}
 """Statuses that would say it was the service's fault."""
-
-quietly = settings(
-    deadline=None,
-    database=None,
-    phases=(Phase.generate,),
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.fixture(scope="module")

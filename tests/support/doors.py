@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from modelway.bundles.digest import bundle_digest
@@ -21,7 +21,7 @@ from modelway.rest.app import App
 from modelway.rest.http import Refusal, Request, Response
 from modelway.rest.routes import Route, RouteTable
 from modelway.settings import RestSettings
-from support.fuzzing import FuzzRequest, fuzz_requests
+from support.fuzzing import FuzzRequest, fuzz_requests, quietly
 
 
 def door_app(
@@ -64,13 +64,7 @@ def answers_to(
     print(f"seed {started}")
 
     @seed(started)
-    @settings(
-        deadline=None,
-        database=None,
-        max_examples=n_requests,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(quietly, max_examples=n_requests)
     @given(fuzz_requests(paths, bodies), st.sampled_from(_MORE_TYPES))
     def ask(one: FuzzRequest, kind: str | None) -> None:
         sent = one if kind is None else replace(one, content_type=kind, method="POST")

@@ -16,9 +16,18 @@ from functools import partial
 from random import Random
 from urllib.parse import quote, urlsplit
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 TIMEOUT_S = 20.0
+
+quietly = settings(
+    deadline=None,
+    database=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+"""Examples are drawn and sent, nothing else: what is found is printed whole."""
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW")
 TYPES = (

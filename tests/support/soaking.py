@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from support.administered import Administered
 from support.live import Service
 from support.served import FLOWER, compiled_bundle, flower_graph
-from support.witness import resident_mb
+from support.witness import pss_mb
 
 NAME = "flower"
 MIXED_S = 2.0
@@ -218,7 +218,7 @@ class Soak:
         children = _children(self._service.process.pid)
         if len(children) != workers:
             return None
-        return round(sum(map(resident_mb, (self._service.process.pid, *children))), 1)
+        return round(sum(map(pss_mb, (self._service.process.pid, *children))), 1)
 
     async def _waited(self, seconds: float) -> bool:
         """Whether it still goes on after this time."""

@@ -44,8 +44,8 @@ class Witness:
             self.answered += 1
 
 
-def resident_mb(process: int) -> float:
-    """What a process of this machine holds in memory, in megabytes."""
+def pss_mb(process: int) -> float:
+    """Proportional set size of a process of this machine, in megabytes."""
     told = Path(f"/proc/{process}/smaps_rollup").read_text()
     found = re.search(r"^Pss:\s+(\d+) kB", told, re.MULTILINE)
     assert found

@@ -25,7 +25,7 @@ import numpy as np
 
 from modelway.bundles.manifest import Manifest
 from modelway.bundles.ports import Runtime
-from modelway.domain.errors import DeadlineExceeded, ModelwayError, PredictFailed, Unavailable
+from modelway.domain.errors import DeadlineExceeded, PredictFailed, Unavailable
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Signature
 from modelway.domain.tables import Table
@@ -44,6 +44,7 @@ from modelway.inference.gathering import Gathering
 from modelway.inference.runners import Runners
 from modelway.inference.samples import sample_table
 from modelway.inference.sampling import Sampled
+from modelway.inference.soon import settle
 from modelway.settings import InferenceSettings
 
 ONNX: Final = "onnx"
@@ -221,7 +222,7 @@ class Execution:
         self._gathering.flush()
         for one in list(self._waiting):
             self._waiting.drop(one)
-            _settle(one, Unavailable(f"the model {self._name} is being closed"))
+            settle(one.future, Unavailable(f"the model {self._name} is being closed"))
         self._runners.close()
 
     def _gathered(self, tables: Sequence[Table]) -> Sequence[Answer]:
@@ -284,7 +285,7 @@ class Execution:
 
     def _expire(self, pending: _Request) -> None:
         self._waiting.drop(pending)
-        _settle(pending, self._late())
+        settle(pending.future, self._late())
 
     def _release_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Release in the next turn of the loop, so that whoever comes in this one goes along."""
@@ -368,7 +369,7 @@ class Execution:
             self._release()
         for one, answer in zip(batch.requests, batch.answers, strict=True):
             if answer is not None:
-                _settle(one, answer)
+                settle(one.future, answer)
         if self._watch is not None:
             rows = sum(one.table.n_rows for one in batch.requests)
             self._watch.batch(rows, len(batch.requests), busy_s)
@@ -382,17 +383,6 @@ def merges(manifest: Manifest, signature: Signature) -> bool:
     their first axis means is the model's own affair.
     """
     return signature.is_tabular and (manifest.is_compiled or manifest.row_wise)
-
-
-def _settle(pending: _Request, answer: Answer) -> None:
-    """Give the request its answer, if anybody still waits for it."""
-    future = pending.future
-    if future.done():
-        return
-    if isinstance(answer, ModelwayError):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
 
 
 def _core_clock() -> Callable[[], float]:

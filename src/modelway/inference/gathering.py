@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from modelway.domain.tables import Table
 from modelway.inference.batching import Answer
-from modelway.inference.soon import Soon
+from modelway.inference.soon import Soon, settle
 
 
 class Gathering:
@@ -55,7 +55,7 @@ class Gathering:
         if tables:
             self._tables, self._places, self._units = [], [], 0
             for place, answer in zip(places, self._answer(tables), strict=True):
-                place.settle(answer)
+                settle(place, answer)
             for place in places:
                 # Who has given up goes on too, and is told that.
                 if place.then is not None:

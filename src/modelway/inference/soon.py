@@ -13,7 +13,7 @@ from modelway.domain.errors import ModelwayError
 
 
 class Soon(asyncio.Future[Any]):
-    """A future that is settled at the end of the turn, with outputs or the error in their place.
+    """A future that is settled at the end of the turn.
 
     ``then`` is called at once when it is there, and must not raise: who knows of it goes on without
     a task. Everybody else awaits it as any future.
@@ -21,11 +21,12 @@ class Soon(asyncio.Future[Any]):
 
     then: Callable[[], None] | None = None
 
-    def settle(self, answer: object) -> None:
-        """Give the answer, if anybody still waits for it."""
-        if self.done():
-            return
-        if isinstance(answer, ModelwayError):
-            self.set_exception(answer)
-        else:
-            self.set_result(answer)
+
+def settle(future: asyncio.Future[Any], answer: object) -> None:
+    """Give a request its answer, outputs or the error in their place, if anybody waits for it."""
+    if future.done():
+        return
+    if isinstance(answer, ModelwayError):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

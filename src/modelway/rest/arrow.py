@@ -129,16 +129,20 @@ def _table(columns: Columns) -> Any:
 
 
 def _array(values: Sequence[Any] | Array) -> Any:
-    """A column of Booleans, int64, float64 or, of anything else, text."""
+    """A column of Booleans, int64, float64 or, of anything else, text.
+
+    From buffers, since ``pyarrow.array`` imports pandas where it is installed.
+    """
     if isinstance(values, np.ndarray):
         kind = pa.float64() if values.dtype.kind == "f" else pa.int64()
         numbers = np.ascontiguousarray(values)
         return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
-    if set(map(type, values)) == {str} and (joined := "".join(values)).isascii():
+    types = set(map(type, values))
+    if types == {str} and (joined := "".join(values)).isascii():
         return _text_column(map(len, values), joined.encode(), None)
     present = np.array([value is not None for value in values], dtype=np.bool_)
     validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
-    kinds = set(map(type, values)) - {type(None)}
+    kinds = types - {type(None)}
     if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values if v is not None):
         content: list[Array] = [np.array([v or 0 for v in values], dtype=np.int64)]
         kind = pa.int64()

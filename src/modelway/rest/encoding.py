@@ -261,7 +261,7 @@ def _values(array: Array) -> Any:
 def _finite(array: Array) -> Sequence[Any] | Array:
     """A column as a list, None for what is not finite; numbers without a gap stay an array."""
     if array.dtype.kind in "fi" and np.isfinite(array).all():
-        return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+        return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
     values: list[Any] = _values(array)
     if array.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(array)).tolist()
