@@ -31,7 +31,14 @@ from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Table
 from modelway.inference.execution import Execution
 from modelway.settings import InferenceSettings, child_environment
-from support.running import OPENED, assert_same_outputs, executed, native_bundle, rule_bundle
+from support.running import (
+    OPENED,
+    answered,
+    assert_same_outputs,
+    executed,
+    native_bundle,
+    rule_bundle,
+)
 
 PATIENCE_S = 30.0
 SIGNATURE = Signature(
@@ -292,10 +299,10 @@ def test_a_crash_fails_what_is_in_flight_and_the_event_loop_goes_on(rules: Path)
     execution = executed(rules, opened=opened, isolation="process")
 
     async def several() -> None:
-        slow = asyncio.create_task(execution.run(order("sleep", value=0.3)))
+        slow = asyncio.create_task(answered(execution, order("sleep", value=0.3)))
         await asyncio.sleep(0.05)
-        crashes = asyncio.create_task(execution.run(order("kill")))
-        later = [asyncio.create_task(execution.run(order(f"n{k}"))) for k in range(5)]
+        crashes = asyncio.create_task(answered(execution, order("kill")))
+        later = [asyncio.create_task(answered(execution, order(f"n{k}"))) for k in range(5)]
         with pytest.raises(ModelCrashed):
             await crashes
         assert (await slow)["prediction"][0]["order"] == "sleep"

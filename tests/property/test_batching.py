@@ -26,6 +26,7 @@ from modelway.domain.tables import Table
 from modelway.inference.execution import Execution
 from support.answering import opened
 from support.running import (
+    answered,
     assert_same_outputs,
     compiled_from,
     executed,
@@ -130,7 +131,7 @@ async def interleaved(execution: Execution, sent: list[Call]) -> list[Any]:
         for k, call in enumerate(sent):
             if call.turn == turn:
                 deadline = None if call.left_s is None else time.monotonic() + call.left_s
-                run = execution.run(rows_of(call), deadline)
+                run = answered(execution, rows_of(call), deadline)
                 tasks[k] = asyncio.create_task(run)
         await asyncio.sleep(0 if turn % 2 else 0.0005)
         for k, call in enumerate(sent):

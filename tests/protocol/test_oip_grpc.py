@@ -17,6 +17,7 @@ from modelway.domain.errors import Forbidden, Unauthenticated
 from modelway.domain.signature import Datatype
 from modelway.grpc import messages
 from modelway.grpc.calls import Ended
+from modelway.inference.counting import Counting
 from modelway.inference.raw_contents import array_of, raw_of
 from modelway.inference.statistics import Statistics
 from modelway.settings import GrpcSettings
@@ -96,7 +97,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     }
     statistics = Statistics()
     models = [loaded(at, name) for name, at in bundles.items()]
-    plane = plane_of(models, observers=[statistics], admission=_Keys())
+    plane = plane_of(models, observers=[Counting(statistics)], admission=_Keys())
     settings = GrpcSettings(max_message_bytes=MOST_BYTES, max_rows=1000, receive_s=1.0)
     with served_grpc(plane, settings, SEEN.append, SPANS, statistics) as port:
         yield port

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from modelway.domain.signature import Column, Datatype, Signature
+from modelway.inference.counting import Counting
 from modelway.inference.statistics import Statistics
 from modelway.rest import oip
 from modelway.rest.app import App
@@ -67,7 +68,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> App:
         loaded(function_bundle(folder / "fails", RULE, "fails", numbers), "fails"),
     ]
     statistics = Statistics()
-    plane = plane_of(models, observers=[statistics])
+    plane = plane_of(models, observers=[Counting(statistics)])
     rest = RestSettings(max_body_bytes=LARGEST_BODY, max_rows=MAX_ROWS)
     return door_app(plane, rest, oip.routes(plane, rest, statistics), {"/v2": error_text})
 

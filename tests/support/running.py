@@ -25,6 +25,7 @@ from modelway.bundles.manifest import (
 )
 from modelway.bundles.ports import Compiled
 from modelway.composition.frameworks import open_runtime
+from modelway.domain.inference import Outputs
 from modelway.domain.signature import Scalar, Signature
 from modelway.domain.tables import Table
 from modelway.inference.execution import Execution, Watch
@@ -50,6 +51,11 @@ def executed(
     if warm:
         execution.warm_up()
     return execution
+
+
+async def answered(execution: Execution, table: Table, deadline: float | None = None) -> Outputs:
+    """What an execution answers to a table, as a coroutine that may be a task."""
+    return await execution.run(table, deadline)
 
 
 def compiled_from(

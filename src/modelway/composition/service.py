@@ -19,6 +19,7 @@ from modelway.composition.isolation import opener
 from modelway.composition.plan import ServePlan
 from modelway.console import pages
 from modelway.inference.catalogue import Catalogue, Entry
+from modelway.inference.counting import Counting
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.deployments import Deployments
 from modelway.inference.implicit import ImplicitRouter
@@ -97,7 +98,7 @@ class Service:
         self.plane = DataPlane(
             router,
             self._catalogue,
-            observers=(self._meter, self._statistics),
+            observers=(Counting(self._meter, self._statistics),),
             settings=plan.inference,
         )
         app = application(plan, self.plane, self._statistics)

@@ -22,6 +22,7 @@ from modelway.domain.errors import ModelCrashed, ModelwayError, PredictFailed, Q
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Datatype, Signature
 from modelway.domain.tables import Array, Table, concatenate
+from modelway.inference.parts import Part, Whole
 
 Key = tuple[object, ...]
 """What two requests must share to be merged."""
@@ -229,10 +230,11 @@ def _ours(error: Exception) -> ModelwayError:
 
 def _cut(outputs: Outputs, tables: Sequence[Table]) -> Iterator[Outputs]:
     """Each table's own rows of the outputs."""
+    whole = Whole(outputs)
     start = 0
     for table in tables:
         end = start + table.n_rows
-        yield {name: array[start:end] for name, array in outputs.items()}
+        yield Part(whole, start, end)
         start = end
 
 

@@ -96,13 +96,13 @@ class DataPlane:
             self._failed(request, error, time.monotonic() - started)
             raise
         response = InferenceResponse(
-            endpoint=request.endpoint,
-            version=model.version,
-            prediction_id=request.prediction_id or new_prediction_id(),
-            outputs=outputs,
-            n_rows=request.table.n_rows,
-            warnings=request.warnings,
-            classes=model.bundle.manifest.classes,
+            request.endpoint,
+            model.version,
+            request.prediction_id or new_prediction_id(),
+            outputs,
+            request.table.n_rows,
+            request.warnings,
+            model.bundle.manifest.classes,
         )
         if self._observers:
             seconds = time.monotonic() - started

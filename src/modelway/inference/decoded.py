@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from modelway.domain.inference import RowWarning
 from modelway.domain.tables import Table
 
 
-@dataclass(slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, gc=False):
     """A table, whether it came as a single object, and what was unusual about it."""
 
     table: Table

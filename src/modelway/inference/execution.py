@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -168,11 +168,11 @@ class Execution:
             return no_rows(self._manifest)
         return self._predict(table)
 
-    async def run(self, table: Table, deadline: float | None = None) -> Outputs:
+    def run(self, table: Table, deadline: float | None = None) -> Awaitable[Outputs]:
         """The model's outputs for a table; for a table without rows the model is not asked.
 
-        ``deadline`` is a time of ``time.monotonic``. Cancelling it takes the request out of the
-        queue.
+        What it gives is awaited once, and at once. ``deadline`` is a time of ``time.monotonic``.
+        Cancelling it takes the request out of the queue.
 
         Raises:
             PredictFailed, ModelCrashed: the model raised, or its process died.
@@ -189,12 +189,11 @@ class Execution:
             raise self._late()
         if 0 < units <= self._inline_units:
             if self._gathers and not table.parameters:
-                outputs: Outputs = await self._gathering.add(table, units, self._inline_units)
-                return outputs
-            return self._sampled(table)
+                return self._gathering.add(table, units, self._inline_units)
+            return _there(self._sampled(table))
         if units == 0 and self._is_tabular:
-            return no_rows(self._manifest)
-        return await self._queued(table, units, deadline)
+            return _there(no_rows(self._manifest))
+        return self._queued(table, units, deadline)
 
     def abandon(self) -> bool:
         """Take nothing more and drop what waits; gives whether the model is closed.
@@ -373,6 +372,11 @@ class Execution:
         if self._watch is not None:
             rows = sum(one.table.n_rows for one in batch.requests)
             self._watch.batch(rows, len(batch.requests), busy_s)
+
+
+async def _there(outputs: Outputs) -> Outputs:
+    """Outputs that nobody has to wait for."""
+    return outputs
 
 
 def merges(manifest: Manifest, signature: Signature) -> bool:

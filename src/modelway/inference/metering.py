@@ -1,12 +1,13 @@
 """The data plane in numbers: what was asked, how long it took, what is open.
 
-One object is the observer of the data plane and the meter of its catalogue, and gives each model
-the watch over its batches. Its instruments are found once a version, and then cost what an addition
-does.
+One object counts the answers of the data plane, is the meter of its catalogue, and gives each
+model the watch over its batches. Its instruments are found once a version, and then cost what an
+addition does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelway.domain.errors import EndpointNotFound, ModelwayError
@@ -16,7 +17,6 @@ from modelway.telemetry.machine import resident_bytes
 from modelway.telemetry.metrics import short_version
 
 if TYPE_CHECKING:
-    from modelway.domain.inference import InferenceRequest, InferenceResponse
     from modelway.inference.catalogue import Catalogue
 
 OK = "ok"
@@ -54,20 +54,20 @@ class InferenceMetrics:
         self._open.set(0)
 
     def answered(
-        self, request: InferenceRequest, response: InferenceResponse, seconds: float
+        self, endpoint: str, version: str, rows: Sequence[int], seconds: Sequence[float]
     ) -> None:
-        """A request was answered, in this time."""
-        found = self._answered.get((response.endpoint, response.version))
+        """Requests were answered by one version, each in its time."""
+        found = self._answered.get((endpoint, version))
         if found is None:
-            found = self._of_answers(response.endpoint, response.version)
+            found = self._of_answers(endpoint, version)
         count, duration = found
-        count.add()
-        duration.observe(seconds)
+        count.add(len(seconds))
+        duration.observe_all(seconds)
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def failed(self, endpoint: str, error: ModelwayError, seconds: float) -> None:
         """A request could not be answered."""
         # A name that no endpoint has is the caller's choice, and no label.
-        endpoint = "" if isinstance(error, EndpointNotFound) else request.endpoint
+        endpoint = "" if isinstance(error, EndpointNotFound) else endpoint
         key = (endpoint, error.code)
         count = self._failed.get(key)
         if count is None:

@@ -7,12 +7,12 @@ among them. What could not be answered is counted by endpoint, whichever version
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelway.domain.errors import ModelwayError
-    from modelway.domain.inference import InferenceRequest, InferenceResponse
 
 
 @dataclass(slots=True)
@@ -34,27 +34,27 @@ class Failures:
 
 
 class Statistics:
-    """An observer that counts; used by one event loop."""
+    """Counts what is answered; used by one event loop."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], Answers] = {}
         self._failures: dict[str, Failures] = {}
 
     def answered(
-        self, request: InferenceRequest, response: InferenceResponse, seconds: float
+        self, endpoint: str, version: str, rows: Sequence[int], seconds: Sequence[float]
     ) -> None:
-        """A request was answered, in this time."""
-        found = self._answers.get((response.endpoint, response.version))
+        """Requests were answered by one version, each in its time."""
+        found = self._answers.get((endpoint, version))
         if found is None:
-            found = self._answers[response.endpoint, response.version] = Answers()
-        found.requests += 1
-        found.rows += response.n_rows
-        found.seconds += seconds
+            found = self._answers[endpoint, version] = Answers()
+        found.requests += len(rows)
+        found.rows += sum(rows)
+        found.seconds += sum(seconds)
         found.last = time.time()
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def failed(self, endpoint: str, error: ModelwayError, seconds: float) -> None:
         """A request could not be answered."""
-        found = self._failures.setdefault(request.endpoint, Failures())
+        found = self._failures.setdefault(endpoint, Failures())
         found.requests += 1
         found.seconds += seconds
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from modelway.domain.errors import InvalidInput
 from modelway.domain.identifiers import new_prediction_id
@@ -25,8 +26,7 @@ _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct, gc=False):
     """Who calls which endpoint, how the answer is called, and until when it is wanted."""
 
     endpoint: str

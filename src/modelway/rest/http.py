@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from modelway.domain.errors import MalformedPayload
 
 if TYPE_CHECKING:
@@ -117,26 +119,16 @@ class Request:
             raise MalformedPayload(f"the query cannot be read: {error}") from None
 
 
-class Response:
+class Response(msgspec.Struct, gc=False):
     """One response; the length and the request's id are added when it is sent.
 
     ``headers`` are lines as ``header_lines`` makes them.
     """
 
-    __slots__ = ("body", "content_type", "headers", "status")
-
-    def __init__(
-        self,
-        body: bytes,
-        content_type: bytes = JSON,
-        *,
-        status: int = 200,
-        headers: bytes = b"",
-    ) -> None:
-        self.body = body
-        self.content_type = content_type
-        self.status = status
-        self.headers = headers
+    body: bytes
+    content_type: bytes = JSON
+    status: int = 200
+    headers: bytes = b""
 
 
 Answer = Callable[[Request], Awaitable[Response]]

@@ -6,8 +6,9 @@ What is large is read and written off the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 from modelway.domain.errors import InvalidInput, ModelwayError, UnsupportedMedia
 from modelway.domain.inference import InferenceResponse
@@ -41,19 +42,29 @@ class Prediction:
         self._limits = limits
         self._encoders: dict[str, AnswerEncoder] = {}
 
-    async def from_body(self, request: Request) -> Response:
-        """Rows in the body, in any format that is read here."""
+    def from_body(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """Rows in the body, in any format that is read here; to be awaited at once."""
         try:
             call = called(self._plane, request, self._endpoint)
-            version = request.captures.get("version")
-            model = self._plane.at_hand(self._endpoint, version) or await self._model(request)
+            model = self._plane.at_hand(self._endpoint, request.captures.get("version"))
             kind = request.headers.get(b"content-type")
             came = None if kind == JSON else self._formats.of_body(kind)
             wanted = self._formats.wanted(request.headers.get(b"accept"), came)
-            if came is None and len(request.body) < ASIDE_BYTES:
-                decoded = model.decoder.decode(request.body, self._limits)
-            else:
-                decoded = await self._read_aside(came, request.body, model)
+            if model is None or came is not None or len(request.body) >= ASIDE_BYTES:
+                return self._from_unusual(request, call, came, wanted)
+            decoded = model.decoder.decode(request.body, self._limits)
+        except ModelwayError as error:
+            self._refused(request, error)
+            raise
+        return self._responded(call, model, decoded, wanted)
+
+    async def _from_unusual(
+        self, request: Request, call: Call, came: TableFormat | None, wanted: TableFormat | None
+    ) -> Response:
+        """Rows in a body that has to be waited for: its model is not open, or it takes a while."""
+        try:
+            model = await self._model(request)
+            decoded = await self._read(came, request.body, model)
         except ModelwayError as error:
             self._refused(request, error)
             raise
@@ -108,14 +119,14 @@ class Prediction:
         checked = model.validator.text_row(cells)
         return Decoded(checked.table, True, checked.warnings)
 
-    async def _read_aside(
-        self, came: TableFormat | None, body: bytes, model: LoadedModel
-    ) -> Decoded:
-        """What the body holds; a large one is read on a thread, and another format too."""
-        if came is None:
-            return await self._plane.aside(lambda: model.decoder.decode(body, self._limits), model)
-        checked = await self._columns_of(came, body, model)
-        return Decoded(checked.table, False, checked.warnings)
+    async def _read(self, came: TableFormat | None, body: bytes, model: LoadedModel) -> Decoded:
+        """What the body holds; what is large is read on a thread."""
+        if came is not None:
+            checked = await self._columns_of(came, body, model)
+            return Decoded(checked.table, False, checked.warnings)
+        if len(body) < ASIDE_BYTES:
+            return model.decoder.decode(body, self._limits)
+        return await self._plane.aside(lambda: model.decoder.decode(body, self._limits), model)
 
     async def _columns_of(self, came: TableFormat, body: bytes, model: LoadedModel) -> Checked:
         if not model.signature.is_tabular:
@@ -143,7 +154,7 @@ class Prediction:
         else:
             content = write(response)
         kind = JSON if wanted is None else wanted.header
-        return Response(content, kind, headers=answer_headers(response))
+        return Response(content, kind, 200, answer_headers(response))
 
 
 def _columns(encoder: AnswerEncoder, wanted: TableFormat, response: InferenceResponse) -> bytes:

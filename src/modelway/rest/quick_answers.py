@@ -18,6 +18,7 @@ from modelway.bundles.store import Bundle
 from modelway.domain.inference import InferenceResponse
 from modelway.domain.signature import Scalar
 from modelway.domain.tables import Array
+from modelway.inference.parts import single_row
 
 _MOST_CLASSES = 64
 
@@ -115,15 +116,17 @@ class _Classes:
 
     def one(self, response: InferenceResponse) -> bytes | None:
         """The answer to the only row."""
-        outputs = response.outputs
-        if response.n_rows != 1 or not self._is_usual(response):
+        if response.n_rows != 1 or response.warnings or response.classes is not self._classes:
             return None
-        values = outputs["probabilities"][0].tolist()
+        lists, row = single_row(response.outputs)
+        if list(lists) != _USUAL:
+            return None
+        values = lists["probabilities"][row]
         if not math.isfinite(sum(values)):
             return None
         return _encode(
             self._answer(
-                *self._said[outputs["class_index"].item()],
+                *self._said[lists["class_index"][row]],
                 self._shares(*values),
                 response.endpoint,
                 response.version,

@@ -8,6 +8,7 @@ another thread brings its figures back and they are added there.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from math import isnan, nan
 
 from modelway.telemetry.metrics import Kind, Metric
@@ -63,6 +64,17 @@ class Histogram:
         cells = self._cells
         cells[bisect_left(self._bounds, value)] += 1.0
         cells[-1] += value
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """The same for several values, of which there is at least one."""
+        cells, bounds = self._cells, self._bounds
+        low = bisect_left(bounds, min(values))
+        if low == bisect_left(bounds, max(values)):  # as the values of one turn mostly are
+            cells[low] += len(values)
+        else:
+            for value in values:
+                cells[bisect_left(bounds, value)] += 1.0
+        cells[-1] += sum(values)
 
 
 class Metrics:

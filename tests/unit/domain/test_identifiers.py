@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from modelway.domain.identifiers import new_prediction_id
 
@@ -17,5 +18,15 @@ def test_an_id_is_a_uuid_of_version_7_of_now() -> None:
     assert before <= parsed.int >> 80 <= after
 
 
-def test_ids_do_not_repeat() -> None:
-    assert len({new_prediction_id() for _ in range(10_000)}) == 10_000
+def test_ids_do_not_repeat_and_grow() -> None:
+    # More than a block of them in a millisecond.
+    made = [new_prediction_id() for _ in range(100_000)]
+    assert len(set(made)) == len(made)
+    assert made == sorted(made)
+
+
+def test_threads_never_get_the_same_id() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        parts = pool.map(lambda _: [new_prediction_id() for _ in range(20_000)], range(8))
+        made = [one for part in parts for one in part]
+    assert len(set(made)) == len(made)

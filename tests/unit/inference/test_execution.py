@@ -25,6 +25,7 @@ from modelway.domain.tables import Table
 from modelway.inference.cost import Cost
 from modelway.inference.execution import Execution
 from modelway.settings import InferenceSettings
+from support.running import answered
 from support.tables import said
 
 NUMBERS = Signature(columns_named(["a"]))
@@ -144,7 +145,7 @@ def test_a_cheap_compiled_model_answers_on_the_event_loop(make: Make) -> None:
     runtime = Gated()
     execution = make(runtime, COMPILED)
     execution.warm_up()
-    assert asyncio.run(execution.run(rows(1, 2)))["prediction"].tolist() == [1, 2]
+    assert asyncio.run(answered(execution, rows(1, 2)))["prediction"].tolist() == [1, 2]
     assert set(runtime.threads) == {threading.current_thread().name}
     assert [len(values) for values in runtime.asked] == [1, 1, 64, 2]
 
@@ -155,8 +156,8 @@ def test_a_compiled_model_that_is_predicted_to_take_long_answers_on_threads(make
     for _ in range(40):
         execution.cost.learn(1, 0.1e-3)
         execution._learn(100, 2e-3)
-    asyncio.run(execution.run(rows(*range(10))))
-    asyncio.run(execution.run(rows(*range(100, 200))))
+    asyncio.run(answered(execution, rows(*range(10))))
+    asyncio.run(answered(execution, rows(*range(100, 200))))
     assert runtime.threads == [threading.current_thread().name, "infer-iris_0"]
 
 
@@ -204,7 +205,7 @@ def test_without_rows_a_model_that_takes_columns_is_not_asked(make: Make) -> Non
     runtime = Gated()
     execution = make(runtime)
     empty = Table(NUMBERS, 0, matrix=np.empty((0, 1)))
-    assert asyncio.run(execution.run(empty))["prediction"].shape == (0,)
+    assert asyncio.run(answered(execution, empty))["prediction"].shape == (0,)
     assert execution.predict(empty)["prediction"].shape == (0,)
     assert runtime.asked == []
 
@@ -213,7 +214,7 @@ def test_a_tensor_without_elements_is_the_models_own_affair(make: Make) -> None:
     runtime = Gated()
     execution = make(runtime, COMPILED, TENSOR)
     empty = Table(TENSOR, 0, arrays=[np.empty((0, 2), np.float32)])
-    assert asyncio.run(execution.run(empty))["prediction"].shape == (0,)
+    assert asyncio.run(answered(execution, empty))["prediction"].shape == (0,)
     assert runtime.asked == [[]]
 
 
@@ -377,7 +378,7 @@ def test_a_deadline_that_has_passed_costs_no_work(make: Make, of: Manifest) -> N
     execution.warm_up()
     asked = len(runtime.asked)
     with pytest.raises(DeadlineExceeded):
-        asyncio.run(execution.run(rows(1), time.monotonic()))
+        asyncio.run(answered(execution, rows(1), time.monotonic()))
     assert len(runtime.asked) == asked
 
 
@@ -488,7 +489,7 @@ def test_one_models_queue_keeps_no_other_waiting(make: Make) -> None:
 @pytest.mark.parametrize("of", [NATIVE, ROW_WISE])
 def test_what_runners_take_is_learned(make: Make, of: Manifest) -> None:
     execution = make(Gated(), of)
-    asyncio.run(execution.run(rows(1)))
+    asyncio.run(answered(execution, rows(1)))
     assert execution.cost.is_known
     assert 0 < execution.cost.seconds(1) < PATIENCE_S
 
@@ -498,7 +499,7 @@ def test_no_thread_is_made_before_it_is_needed(make: Make) -> None:
     execution = make(Gated())
     execution.warm_up()
     assert not set(threading.enumerate()) - before
-    asyncio.run(execution.run(rows(1)))
+    asyncio.run(answered(execution, rows(1)))
     assert len(set(threading.enumerate()) - before) == 1
 
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from modelway.domain.errors import EndpointNotFound, InputRefused
-from modelway.domain.inference import InferenceRequest, InferenceResponse
-from modelway.domain.signature import Column, Datatype, Signature
-from modelway.domain.tables import Table
 from modelway.inference.metering import InferenceMetrics
 from modelway.telemetry import metrics as table
 from modelway.telemetry.instruments import Metrics
 from modelway.telemetry.slots import Slot
 
-SIGNATURE = Signature((Column("a", "a", Datatype.FP64),))
 VERSION = "sha256:" + "0123456789ab" * 5
-
-
-def request(endpoint: str) -> InferenceRequest:
-    return InferenceRequest(endpoint, Table(SIGNATURE, 1, cells=[(1.0,)]))
 
 
 def numbers(metrics: Metrics) -> Mapping[tuple[str, tuple[str, ...]], Sequence[float]]:
@@ -28,10 +20,9 @@ def numbers(metrics: Metrics) -> Mapping[tuple[str, tuple[str, ...]], Sequence[f
 def test_answers_and_refusals_are_counted() -> None:
     metrics = Metrics(Slot.in_memory())
     meter = InferenceMetrics(metrics)
-    for seconds in (0.001, 0.002):
-        meter.answered(request("iris"), InferenceResponse("iris", VERSION, "p", {}, 1), seconds)
-    meter.failed(request("iris"), InputRefused("no"), 0.0)
-    meter.failed(request("made up by a caller"), EndpointNotFound("x", []), 0.0)
+    meter.answered("iris", VERSION, (1, 1), (0.001, 0.002))
+    meter.failed("iris", InputRefused("no"), 0.0)
+    meter.failed("made up by a caller", EndpointNotFound("x", []), 0.0)
     found = numbers(metrics)
     short = VERSION[:19]
     assert found[table.INFERENCE_REQUESTS.name, ("iris", short, "ok")] == [2.0]

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
 from modelway.domain.errors import InvalidInput
-from modelway.domain.inference import InferenceRequest, InferenceResponse
-from modelway.domain.signature import Signature, columns_named
-from modelway.domain.tables import Table
 from modelway.inference.statistics import Statistics
-
-TABLE = Table(Signature(columns_named(["a"])), 3, matrix=np.zeros((3, 1)))
 
 
 def test_answers_are_counted_by_version_and_failures_by_endpoint() -> None:
     statistics = Statistics()
-    request = InferenceRequest("iris", TABLE)
     began = time.time()
-    for version, seconds in (("1", 0.5), ("2", 0.25), ("2", 0.25)):
-        response = InferenceResponse("iris", version, "id", {}, 3)
-        statistics.answered(request, response, seconds)
-    statistics.failed(request, InvalidInput("no"), 0.125)
+    statistics.answered("iris", "1", (3,), (0.5,))
+    statistics.answered("iris", "2", (3, 3), (0.25, 0.25))
+    statistics.failed("iris", InvalidInput("no"), 0.125)
     first, second = statistics.answers("iris", "1"), statistics.answers("iris", "2")
     assert (first.requests, first.rows, first.seconds) == (1, 3, 0.5)
     assert (second.requests, second.rows, second.seconds) == (2, 6, 0.5)

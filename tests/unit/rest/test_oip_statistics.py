@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from modelway.domain.errors import InvalidInput
-from modelway.domain.inference import InferenceRequest, InferenceResponse
-from modelway.domain.signature import Signature, columns_named
-from modelway.domain.tables import Table
+from modelway.inference.counting import Counting
 from modelway.inference.statistics import Failures, Statistics
 from modelway.rest.app import App
 from modelway.rest.error_texts import error_text
@@ -22,14 +19,11 @@ from support.asgi import asking, good
 from support.doors import door_app
 from support.served import FLOWER, compiled_bundle, flower_graph, loaded, plane_of, tensor_bundle
 
-TABLE = Table(Signature(columns_named(["a"])), 3, matrix=np.zeros((3, 1)))
-
 
 def test_an_entry_counts_in_rows_requests_and_nanoseconds() -> None:
     statistics = Statistics()
-    request = InferenceRequest("iris", TABLE)
-    for version, seconds in (("1", 0.5), ("1", 0.25), ("2", 1.0)):
-        statistics.answered(request, InferenceResponse("iris", version, "id", {}, 3), seconds)
+    statistics.answered("iris", "1", (3, 3), (0.5, 0.25))
+    statistics.answered("iris", "2", (3,), (1.0,))
     entry = model_statistics("iris", "1", statistics, Failures(2, 0.125))
     assert (entry["name"], entry["version"]) == ("iris", "1")
     assert (entry["inference_count"], entry["execution_count"]) == (6, 2)
@@ -47,8 +41,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> App:
     flower = compiled_bundle(folder / "flower", flower_graph(), FLOWER, classes=(0, 1, 2))
     models = [loaded(flower, "flower"), loaded(tensor_bundle(folder / "tensor"), "tensor")]
     statistics = Statistics()
-    plane = plane_of(models, observers=[statistics])
-    statistics.failed(InferenceRequest("tensor", TABLE), InvalidInput("no"), 0.0)
+    plane = plane_of(models, observers=[Counting(statistics)])
+    statistics.failed("tensor", InvalidInput("no"), 0.0)
     return door_app(
         plane, RestSettings(), statistics_routes(plane, statistics), {"/v2": error_text}
     )

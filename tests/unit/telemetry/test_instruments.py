@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_a_value_falls_into_the_bucket_whose_bound_it_does_not_pass(metrics: Met
     assert (counts[0], counts[1], counts[-2], counts[-1]) == (2.0, 1.0, 1.0, 1.0)
     assert sum(counts) == 5.0
     assert series.cells[-1] == pytest.approx(2 * bounds[0] + bounds[-1] + 11.0)
+
+
+@pytest.mark.parametrize("values", [(0.001, 0.0012), (0.001, 5.0, 0.2), (11.0,)])
+def test_several_values_are_counted_as_one_by_one(values: Sequence[float]) -> None:
+    both = [Metrics(Slot.in_memory()) for _ in range(2)]
+    single, several = (one.histogram(INFERENCE_SECONDS, endpoint="i", version="7") for one in both)
+    for value in values:
+        single.observe(value)
+    several.observe_all(values)
+    (expected,), (found,) = (one.read().series for one in both)
+    assert found.cells[:-1] == expected.cells[:-1]
+    assert found.cells[-1] == pytest.approx(expected.cells[-1])
 
 
 def test_the_wrong_kind_or_labels_are_a_fault_of_the_caller(metrics: Metrics) -> None:
