@@ -129,6 +129,7 @@ class Service:
         access = AccessLog(telemetry.access_log)
         if not (telemetry.traces or access.on):
             return app.answer
+        self.server.one_by_one = True
         proxies = Proxies(self._plan.serve.trusted_proxies)
         return Observed(app.answer, self._spans, access, proxies).answer
 

@@ -110,7 +110,7 @@ class Table:
 
 def concatenate(tables: Sequence[Table]) -> Table:
     """The rows of all tables, one after the other; they share one signature, and parameters."""
-    joined = _joined(tables, tables[0].signature, sum(t.n_rows for t in tables))
+    joined = _joined(tables, tables[0].signature, sum([t.n_rows for t in tables]))
     joined.parameters = tables[0].parameters
     return joined
 

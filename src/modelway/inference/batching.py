@@ -212,7 +212,7 @@ def answers_merged(tables: Sequence[Table], predict: Predict) -> list[Answer]:
     try:
         if len(tables) == 1:
             return [predict(tables[0])]
-        return list(_cut(predict(concatenate(tables)), tables))
+        return _cut(predict(concatenate(tables)), tables)
     except ModelCrashed as error:
         return [error, *(ModelCrashed(error.message, hint=error.hint) for _ in tables[1:])]
     except Exception as error:  # noqa: BLE001 - joining and cutting count as the batch's fault
@@ -228,14 +228,16 @@ def _ours(error: Exception) -> ModelwayError:
     return PredictFailed(f"a batch could not be answered: {error!r}")
 
 
-def _cut(outputs: Outputs, tables: Sequence[Table]) -> Iterator[Outputs]:
+def _cut(outputs: Outputs, tables: Sequence[Table]) -> list[Answer]:
     """Each table's own rows of the outputs."""
     whole = Whole(outputs)
+    parts: list[Answer] = []
     start = 0
     for table in tables:
         end = start + table.n_rows
-        yield Part(whole, start, end)
+        parts.append(Part(whole, start, end))
         start = end
+    return parts
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,7 @@ from modelway.domain.inference import Outputs
 from modelway.domain.signature import Signature
 from modelway.domain.tables import Array, Table
 
+_FEW = 64
 _PER_ROW = frozenset(("class_index", "probabilities", "prediction"))
 
 
@@ -63,11 +64,12 @@ class CheckedRuntime:
     def _check_classes(self, index: Array | None, n_rows: int) -> None:
         if index is None:
             raise OutputInvalid(f"the model {self._name} gave no class")
-        # Python's own comparison is the quicker one for the single row.
-        if n_rows == 1:
-            fits = 0 <= index.item(0) < self._n_classes
+        # Python's own comparisons are the quicker ones for a few rows.
+        if n_rows <= _FEW:
+            found = index.tolist()
+            fits = n_rows == 0 or (min(found) >= 0 and max(found) < self._n_classes)
         else:
-            fits = n_rows == 0 or (index.min() >= 0 and index.max() < self._n_classes)
+            fits = index.min() >= 0 and index.max() < self._n_classes
         if not fits:
             raise OutputInvalid(f"the model {self._name} gave a class that it does not have")
 

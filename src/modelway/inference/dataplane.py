@@ -16,15 +16,16 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import compress
 from typing import Any, TypeVar
 
 from modelway.domain.errors import ModelwayError, QueueFull
 from modelway.domain.identifiers import new_prediction_id
-from modelway.domain.inference import InferenceRequest, InferenceResponse
+from modelway.domain.inference import InferenceRequest, InferenceResponse, Outputs
 from modelway.domain.tables import Table
 from modelway.inference.catalogue import Catalogue
 from modelway.inference.loading import LoadedModel
-from modelway.inference.ports import Admission, Observer, Router
+from modelway.inference.ports import Admission, Answered, Observer, Router
 from modelway.settings import InferenceSettings
 
 Result = TypeVar("Result")
@@ -95,23 +96,36 @@ class DataPlane:
         except ModelwayError as error:
             self._failed(request, error, time.monotonic() - started)
             raise
-        response = InferenceResponse(
-            request.endpoint,
-            model.version,
-            request.prediction_id or new_prediction_id(),
-            outputs,
-            request.table.n_rows,
-            request.warnings,
-            model.bundle.manifest.classes,
-        )
-        if self._observers:
-            seconds = time.monotonic() - started
-            for observer in self._observers:
-                try:
-                    observer.answered(request, response, seconds)
-                except Exception:  # noqa: BLE001 - an observer's fault must not cost the answer
-                    self._observer_failed(observer)
+        response = _response(request, model, outputs)
+        self._answered([(request, response, time.monotonic() - started)])
         return response
+
+    def infer_together(
+        self, requests: Sequence[InferenceRequest], live: LoadedModel
+    ) -> list[InferenceResponse | None]:
+        """The answers to requests that were read by ``live``, from as few calls of it as can be.
+
+        None is for a request that is to be asked alone (``infer``), and of which nobody was told:
+        another model answers it, or it could not be answered with the others.
+        """
+        started = time.monotonic()
+        mine = [self._is_mine(request, live) for request in requests]
+        tables = [request.table for request in compress(requests, mine)]
+        answers = iter(live.execution.together(tables))
+        seconds = time.monotonic() - started
+        responses: list[InferenceResponse | None] = []
+        answered: list[Answered] = []
+        for request, is_mine in zip(requests, mine, strict=True):
+            outputs = next(answers) if is_mine else None
+            if outputs is None or isinstance(outputs, ModelwayError):
+                responses.append(None)
+                continue
+            response = _response(request, live, outputs)
+            responses.append(response)
+            answered.append((request, response, seconds))
+        if answered:
+            self._answered(answered)
+        return responses
 
     def refused(self, endpoint: str, headers: Mapping[str, str], error: ModelwayError) -> None:
         """Tell the observers of a request that a door could not read.
@@ -155,6 +169,20 @@ class DataPlane:
         self._pool.shutdown(wait=False, cancel_futures=True)
         return self.catalogue.abandon() and not self._open
 
+    def _is_mine(self, request: InferenceRequest, live: LoadedModel) -> bool:
+        """Whether ``live`` is who answers; an error of the router's is not for here."""
+        try:
+            return self.router.choose(request, live) is live
+        except ModelwayError:
+            return False
+
+    def _answered(self, answered: Sequence[Answered]) -> None:
+        for observer in self._observers:
+            try:
+                observer.answered(answered)
+            except Exception:  # noqa: BLE001 - an observer's fault must not cost the answer
+                self._observer_failed(observer)
+
     def _failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
         for observer in self._observers:
             try:
@@ -165,3 +193,15 @@ class DataPlane:
     def _observer_failed(self, observer: Observer) -> None:
         _log.exception("an observer failed")
         self.catalogue.meter.observer_failed(type(observer).__name__)
+
+
+def _response(request: InferenceRequest, model: LoadedModel, outputs: Outputs) -> InferenceResponse:
+    return InferenceResponse(
+        request.endpoint,
+        model.version,
+        request.prediction_id or new_prediction_id(),
+        outputs,
+        request.table.n_rows,
+        request.warnings,
+        model.bundle.manifest.classes,
+    )

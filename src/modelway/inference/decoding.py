@@ -56,6 +56,10 @@ class JsonDecoder:
         """
         return None if self._quick is None else self._quick.decode(body, limits.max_rows)
 
+    def row(self, body: bytes) -> Decoded | None:
+        """What a body holds that is a single usual row; None for any other."""
+        return None if self._quick is None else self._quick.row(body)
+
     def decode_fully(self, body: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
         """The same as ``decode``, never by the quick path."""
         value = parse_json(body, limits.max_json_depth)

@@ -195,6 +195,21 @@ class Execution:
             return _there(no_rows(self._manifest))
         return self._queued(table, units, deadline)
 
+    @property
+    def gathers(self) -> bool:
+        """Whether rows of several requests are answered at once here, by one call."""
+        return self._gathers and self._inline_units > 0 and not self._closed
+
+    def together(self, tables: Sequence[Table]) -> Sequence[Answer]:
+        """The answers to tables of one row each, here and now, where it ``gathers``; in as few
+        calls as cost no more than may be spent at once.
+        """
+        most = self._inline_units
+        if len(tables) <= most:
+            return self._gathered(tables) if tables else ()
+        parts = (tables[start : start + most] for start in range(0, len(tables), most))
+        return [answer for part in parts for answer in self._gathered(part)]
+
     def abandon(self) -> bool:
         """Take nothing more and drop what waits; gives whether the model is closed.
 
@@ -228,7 +243,7 @@ class Execution:
         """The answers to what came in one turn of the loop."""
         answers = answers_merged(tables, self._sampled)
         if self._watch is not None:
-            self._watch.batch(sum(one.n_rows for one in tables), len(tables), 0.0)
+            self._watch.batch(sum([one.n_rows for one in tables]), len(tables), 0.0)
         return answers
 
     def _took(self, table: Table, seconds: float) -> bool:
@@ -319,29 +334,10 @@ class Execution:
                     self._watch.queued(now - one.arrived)
 
     def _bounds(self) -> Bounds:
-        """How much goes to a runner at once, by what the model's calls cost.
-
-        Merging saves the fixed part of a call. Where that is a small part of a batch, a larger one
-        would only have its first request wait for its last. But that is judged by batches of the
-        past, and so larger ones are tried.
-        """
-        settings = self._settings
-        if self._merges:
-            units = settings.batch_rows
-            if self.cost.unit_s > 0.0:
-                pays = max(_LEAST_UNITS, _PAYS * self.cost.fixed_s / self.cost.unit_s)
-                every, times = _TRIED
-                if self._n_batches % every == every - 1:
-                    pays *= times
-                units = int(min(units, pays))
-            return Bounds(settings.queue_requests, units, settings.batch_bytes)
         oldest = self._waiting.oldest()
-        requests = 1
-        if oldest is not None and self.cost.is_known:
-            each = self.cost.seconds(oldest.units)
-            requests = max(1, min(settings.queue_requests, int(GATHERED_S / max(each, 1e-6))))
-        units = self.cost.most_units(GATHERED_S)
-        return Bounds(requests, units, settings.batch_bytes)
+        if self._merges:
+            return _merged_bounds(self._settings, self.cost, self._n_batches)
+        return _single_bounds(self._settings, self.cost, None if oldest is None else oldest.units)
 
     def _answer(self, batch: _Batch, loop: asyncio.AbstractEventLoop) -> None:
         """Answer the batch; on a runner's thread."""
@@ -372,6 +368,32 @@ class Execution:
         if self._watch is not None:
             rows = sum(one.table.n_rows for one in batch.requests)
             self._watch.batch(rows, len(batch.requests), busy_s)
+
+
+def _merged_bounds(settings: InferenceSettings, cost: Cost, n_batches: int) -> Bounds:
+    """How much is given to the model in one call, by what its calls cost.
+
+    Merging saves the fixed part of a call. Where that is a small part of a batch, a larger one
+    would only have its first request wait for its last. But that is judged by batches of the past,
+    and so larger ones are tried.
+    """
+    units = settings.batch_rows
+    if cost.unit_s > 0.0:
+        pays = max(_LEAST_UNITS, _PAYS * cost.fixed_s / cost.unit_s)
+        every, times = _TRIED
+        if n_batches % every == every - 1:
+            pays *= times
+        units = int(min(units, pays))
+    return Bounds(settings.queue_requests, units, settings.batch_bytes)
+
+
+def _single_bounds(settings: InferenceSettings, cost: Cost, oldest_units: int | None) -> Bounds:
+    """How much goes to a runner at once where every request is asked for itself."""
+    requests = 1
+    if oldest_units is not None and cost.is_known:
+        each = cost.seconds(oldest_units)
+        requests = max(1, min(settings.queue_requests, int(GATHERED_S / max(each, 1e-6))))
+    return Bounds(requests, cost.most_units(GATHERED_S), settings.batch_bytes)
 
 
 async def _there(outputs: Outputs) -> Outputs:

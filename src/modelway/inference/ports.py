@@ -52,17 +52,22 @@ class Router(Protocol):
 
 
 class Observer(Protocol):
-    """Somebody who is told of every answer, after it is made; must neither block nor raise."""
+    """Somebody who is told of every answer, after it is made; must neither block nor raise.
 
-    def answered(
-        self, request: InferenceRequest, response: InferenceResponse, seconds: float
-    ) -> None:
-        """A request was answered, in this time."""
+    ``answered`` is given at least one answer, and several only of one endpoint and version.
+    """
+
+    def answered(self, answered: Sequence[Answered]) -> None:
+        """Requests were answered."""
         ...
 
     def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
         """A request could not be answered."""
         ...
+
+
+Answered = tuple["InferenceRequest", "InferenceResponse", float]
+"""A request, its answer, and the seconds between them."""
 
 
 class Admission(Protocol):

@@ -61,19 +61,23 @@ class QuickDecoder:
         if first == b"{":
             if self._frame is not None and body.startswith(b'{"columns"'):
                 return self._of_frame(self._frame, body, max_rows)
-            row = self._singles.read(body)
-            if row is None:
-                return None
-            if self._numeric and not self._roundings:
-                cells = [msgspec.structs.astuple(row)]
-                return Decoded(Table(self._signature, 1, cells=cells), True)
-            table = self._table([msgspec.structs.astuple(row)])
-            return None if table is None else Decoded(table, True)
+            return self.row(body)
         if first == b"[":
             rows = self._lists.read(body)
             if rows:
                 return self._many([msgspec.structs.astuple(row) for row in rows], max_rows)
         return None
+
+    def row(self, body: bytes) -> Decoded | None:
+        """The row that the body holds; None if it holds no single one, or an unusual one."""
+        row = self._singles.read(body)
+        if row is None:
+            return None
+        cells = [msgspec.structs.astuple(row)]
+        if self._numeric and not self._roundings:
+            return Decoded(Table(self._signature, 1, cells=cells), True)
+        table = self._table(cells)
+        return None if table is None else Decoded(table, True)
 
     def _of_frame(
         self, decode: Callable[[bytes], Any], body: bytes, max_rows: int

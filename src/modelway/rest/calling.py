@@ -57,6 +57,20 @@ class Control(NamedTuple):
     is_named: bool
     """Whether the id of the request was brought: it may come again, a prediction's may not."""
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it says nothing."""
+        return self.brought_id is None and self.patience_s is None and not self.is_named
+
+    def call(self, plane: DataPlane, endpoint: str, request_id: str) -> Call:
+        """The call of the request of this id. Raises NotPermitted."""
+        headers, prediction_id, patience_s, is_named = self
+        principal = plane.admit(endpoint, headers)
+        if prediction_id is None:
+            prediction_id = new_prediction_id() if is_named else request_id
+        deadline = None if patience_s is None else time.monotonic() + patience_s
+        return Call(endpoint, headers, principal, prediction_id, deadline)
+
 
 def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
     """The call that a request makes; asked before anything of it is read.
@@ -65,18 +79,16 @@ def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
         InvalidInput: a control header cannot be understood.
         NotPermitted: who calls may not.
     """
+    if request.call is not None:
+        return request.call
     notes = request.notes
     control = None if notes is None else notes.control
     if control is None:
         control = _control(request)
         if notes is not None:
             notes.control = control
-    headers, prediction_id, patience_s, is_named = control
-    principal = plane.admit(endpoint, headers)
-    if prediction_id is None:
-        prediction_id = new_prediction_id() if is_named else request.id
-    deadline = None if patience_s is None else time.monotonic() + patience_s
-    return Call(endpoint, headers, principal, prediction_id, deadline)
+    request.call = control.call(plane, endpoint, request.id)
+    return request.call
 
 
 def _control(request: Request) -> Control:

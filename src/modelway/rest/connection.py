@@ -2,8 +2,8 @@
 
 A request that can be answered without waiting is answered within the call that brought its bytes:
 no task, no queue, no second look at the event loop. The application is a coroutine all the same;
-only where it waits does a task take it on, unless it waits for the end of the loop's turn. So there
-is one path, and the short way through it is the usual one.
+only where it waits does a task take it on, unless it waits for the end of the loop's turn. What is
+usual may be answered together with what else the turn brings (``together.py``).
 
 Whatever is refused here ends the connection.
 
@@ -25,7 +25,7 @@ from modelway.domain.errors import ModelwayError, RequestIncomplete
 from modelway.domain.identifiers import new_prediction_id
 from modelway.inference.soon import Soon
 from modelway.rest.http import Request, Response
-from modelway.rest.reading import CLOSE, RequestReader
+from modelway.rest.reading import CLOSE, Head, RequestReader
 
 if TYPE_CHECKING:
     from modelway.rest.server import Server
@@ -51,6 +51,16 @@ _STATUS_LINES = {
 }
 
 
+class _Together:
+    """Stands for what answers a request together with others."""
+
+    def cancel(self) -> None:
+        """Do nothing: who is gone is left out."""
+
+
+_TOGETHER = _Together()
+
+
 class Connection(asyncio.Protocol):
     """One connection of a server."""
 
@@ -61,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # there before any use
         self._client = ""
         # The request that is being answered, and those behind it.
-        self._answering: asyncio.Future[Any] | None = None
+        self._answering: asyncio.Future[Any] | _Together | None = None
         self._waiting: deque[tuple[Request, bytes]] = deque()
         self._refused: tuple[ModelwayError, str] | None = None
         self._ending = False
@@ -117,6 +127,47 @@ class Connection(asyncio.Protocol):
         if len(self._waiting) >= _MOST_WAITING:
             self._transport.pause_reading()
 
+    def take_known(self, head: Head, body: bytes) -> None:
+        """The same for a request whose head is known; it may be answered with others."""
+        server = self._server
+        if (
+            head.notes.together is None
+            or server.one_by_one
+            or self._answering is not None
+            or self._waiting
+            or self._is_full
+        ):
+            self.take(head.request(body), b"")
+            return
+        self._window_bytes = 0
+        self._answering = _TOGETHER
+        server.turn.add(self, head, body)
+
+    @property
+    def waits(self) -> bool:
+        """Whether what it asked is to be answered with others, and is not yet."""
+        return self._answering is _TOGETHER and not self._ending
+
+    def give(self, request_id: str, response: Response, request_bytes: int) -> None:
+        """What it asked was answered with others."""
+        self._answering = None
+        try:
+            self._active_s = self._server.now_s
+            connection = CLOSE if self._server.draining else b""
+            self._send(request_id, response, connection)
+            self._server.turn.given(request_bytes, len(response.body))
+            if connection is CLOSE:
+                self._end()
+            elif self._waiting or self._refused is not None:
+                self._answer_waiting()
+        except Exception:  # noqa: BLE001 - the other requests of the turn are no worse for it
+            self._failed()
+
+    def go_on(self, request: Request) -> None:
+        """What it asked is not answered with others after all."""
+        request.client = self._client
+        self._resume(request, b"", self._server.answer(request))
+
     def invite(self) -> None:
         """Let a caller send its body, unless an answer to something before is still to come."""
         if self._answering is None and not self._waiting and not self._ending:
@@ -135,7 +186,7 @@ class Connection(asyncio.Protocol):
             return
         self._stop()
         request = Request(new_prediction_id(), "", path, headers={})
-        self._send(request, self._server.refusal(path)(error, request), CLOSE)
+        self._answered(request, self._server.refusal(path)(error, request), CLOSE)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._loop.call_later(_LINGER_S, self._transport.close)
@@ -185,15 +236,18 @@ class Connection(asyncio.Protocol):
     def _resume(
         self, request: Request, connection: bytes, answering: Coroutine[Any, Any, Response]
     ) -> None:
-        """Go on where the turn of the loop has brought what was waited for."""
+        """Go on in the place of what was waited for in this turn of the loop."""
         self._answering = None
         try:
             self._advance(request, connection, answering)
             if self._waiting or self._refused is not None:
                 self._answer_waiting()
         except Exception:  # noqa: BLE001 - the other requests of the turn are no worse for it
-            _log.exception("an answer could not be sent")
-            self._transport.abort()
+            self._failed()
+
+    def _failed(self) -> None:
+        _log.exception("an answer could not be sent")
+        self._transport.abort()
 
     async def _later(
         self,
@@ -232,16 +286,22 @@ class Connection(asyncio.Protocol):
         self._active_s = self._server.now_s
         if self._server.draining:
             connection = CLOSE
-        self._send(request, response, connection)
+        self._answered(request, response, connection)
         if connection is CLOSE:
             self._end()
 
-    def _send(self, request: Request, response: Response, connection: bytes) -> None:
+    def _answered(self, request: Request, response: Response, connection: bytes) -> None:
+        self._send(request.id, response, connection, headless=request.method == "HEAD")
+        self._server.observe(response.status, (request.body_bytes,), (len(response.body),))
+
+    def _send(
+        self, request_id: str, response: Response, connection: bytes, *, headless: bool = False
+    ) -> None:
         body = response.body
         head = b"%s%smodelway-request-id: %s\r\n%s%s" % (
             _STATUS_LINES[response.status],
             self._server.date,
-            request.id.encode(),
+            request_id.encode(),
             connection,
             response.headers,
         )
@@ -252,11 +312,10 @@ class Connection(asyncio.Protocol):
                 head,
                 response.content_type,
                 len(body),
-                b"" if request.method == "HEAD" else body,
+                b"" if headless else body,
             )
         self._written_bytes += len(whole)
         self._transport.write(whole)
-        self._server.observe(request, response)
 
     def _end(self) -> None:
         self._stop()

@@ -62,10 +62,22 @@ class AnswerEncoder:
             OutputInvalid: the model gave something that is no JSON.
         """
         if self._quick is not None:
-            found = self._quick.one(response)
+            (found,) = self._quick.each((response,))
             if found is not None:
                 return found
         return self.one_fully(response)
+
+    def each(self, responses: Sequence[InferenceResponse | None]) -> list[bytes | None]:
+        """The answers to single objects, as ``one`` gives them; None where there is none."""
+        none: list[bytes | None] = [None] * len(responses)
+        found = none if self._quick is None else self._quick.each(responses)
+        for k, response in enumerate(responses):
+            if found[k] is None and response is not None:
+                try:
+                    found[k] = self.one_fully(response)
+                except OutputInvalid:
+                    continue
+        return found
 
     def one_fully(self, response: InferenceResponse) -> bytes:
         """The same as ``one``, never by the quick path."""

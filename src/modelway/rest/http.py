@@ -15,8 +15,9 @@ import msgspec
 from modelway.domain.errors import MalformedPayload
 
 if TYPE_CHECKING:
-    from modelway.rest.calling import Control
+    from modelway.rest.calling import Call, Control
     from modelway.rest.routes import Route
+    from modelway.rest.together import Together
 
 Header = tuple[bytes, bytes]
 
@@ -50,12 +51,14 @@ class Notes:
     """What was found out of a head, for every request that has the same head, byte for byte.
 
     ``answer`` is what answers its method and path, once that is known to depend on nothing else,
-    and ``route`` where it stands; ``control`` what a caller says in its headers.
+    and ``route`` where it stands; ``control`` what a caller says in its headers. ``together``
+    answers several such requests at once, where something does.
     """
 
-    __slots__ = ("answer", "control", "route")
+    __slots__ = ("answer", "control", "route", "together")
 
     def __init__(self) -> None:
+        self.together: Together | None = None
         self.answer: Answer | None = None
         self.route: Route | None = None
         self.control: Control | None = None
@@ -69,12 +72,13 @@ class Request:
     found to be, once it was, and ``captures`` are the parts of the path that stand where the route
     has braces. ``client`` is the address at the other end, empty at a Unix socket; ``trace_id``
     that of the caller's trace, where one is followed. ``notes`` are shared with other requests of
-    the same head; None where it is not known.
+    the same head; None where it is not known. ``call`` is the call that it makes, once that is
+    admitted.
     """
 
     __slots__ = (
-        *("body", "body_bytes", "captures", "client", "headers", "id", "method", "notes", "path"),
-        *("query", "raw_path", "route", "trace_id"),
+        *("body", "body_bytes", "call", "captures", "client", "headers", "id", "method", "notes"),
+        *("path", "query", "raw_path", "route", "trace_id"),
     )
 
     def __init__(
@@ -99,6 +103,7 @@ class Request:
         self.client = ""
         self.captures = _NO_CAPTURES
         self.notes: Notes | None = None
+        self.call: Call | None = None
         self.route: Route | None = None
         self.trace_id: str | None = None
 

@@ -6,11 +6,12 @@ What is large is read and written off the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from modelway.domain.errors import InvalidInput, ModelwayError, UnsupportedMedia
+from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceResponse
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.decoded import Decoded
@@ -20,7 +21,9 @@ from modelway.inference.validation import Checked
 from modelway.rest.calling import Call, answer_headers, called
 from modelway.rest.codecs import Formats, TableFormat
 from modelway.rest.encoding import AnswerEncoder
-from modelway.rest.http import JSON, Headers, Request, Response
+from modelway.rest.http import JSON, Headers, Notes, Request, Response
+from modelway.rest.reading import Head
+from modelway.rest.together import Asked
 
 ASIDE_BYTES = 64 * 1024
 """A body from this size on is read on a thread."""
@@ -41,6 +44,7 @@ class Prediction:
         self._formats = formats
         self._limits = limits
         self._encoders: dict[str, AnswerEncoder] = {}
+        self._together = self.answer_together
 
     def from_body(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Rows in the body, in any format that is read here; to be awaited at once."""
@@ -56,7 +60,48 @@ class Prediction:
         except ModelwayError as error:
             self._refused(request, error)
             raise
+        notes = request.notes
+        if notes is not None and wanted is None and decoded.single and model.execution.gathers:
+            self._note(notes, request)
         return self._responded(call, model, decoded, wanted)
+
+    def answer_together(self, asked: Sequence[Asked]) -> None:
+        """Answer what is a single row in JSON, in a few bytes, and leave everything else."""
+        try:
+            model = self._plane.at_hand(self._endpoint)
+        except ModelwayError:
+            return
+        if model is None or not model.execution.gathers:
+            return
+        read = []
+        for asker, head, body in asked:
+            control = head.notes.control
+            if control is None or not asker.waits:
+                continue
+            try:
+                call = control.call(self._plane, self._endpoint, new_prediction_id())
+            except ModelwayError:
+                continue
+            decoded = model.decoder.row(body)
+            if decoded is None:
+                asker.go_on(_admitted(head, body, call))
+            else:
+                read.append((asker, head, body, call, call.request(decoded.table)))
+        responses = self._plane.infer_together([one[-1] for one in read], model)
+        contents = self._encoder(model).each(responses)
+        for (asker, head, body, call, _), response, content in zip(
+            read, responses, contents, strict=True
+        ):
+            if response is None or content is None:
+                asker.go_on(_admitted(head, body, call))
+            else:
+                answer = Response(content, JSON, 200, answer_headers(response))
+                asker.give(call.prediction_id, answer, len(body))
+
+    def _note(self, notes: Notes, request: Request) -> None:
+        """Note that requests of this head may be answered together, if they may."""
+        if notes.control is not None and notes.control.is_usual and not request.captures:
+            notes.together = self._together
 
     async def _from_unusual(
         self, request: Request, call: Call, came: TableFormat | None, wanted: TableFormat | None
@@ -155,6 +200,13 @@ class Prediction:
             content = write(response)
         kind = JSON if wanted is None else wanted.header
         return Response(content, kind, 200, answer_headers(response))
+
+
+def _admitted(head: Head, body: bytes, call: Call) -> Request:
+    """The request of a call that was admitted already."""
+    request = head.request(body)
+    request.id, request.call = call.prediction_id, call
+    return request
 
 
 def _columns(encoder: AnswerEncoder, wanted: TableFormat, response: InferenceResponse) -> bytes:

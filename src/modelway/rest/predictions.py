@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from modelway.domain.errors import EndpointNotFound
 from modelway.inference.dataplane import DataPlane
@@ -12,6 +12,7 @@ from modelway.rest.encoding import PREDICTION, AnswerEncoder
 from modelway.rest.http import Answer, Request, Response
 from modelway.rest.predict import Prediction
 from modelway.rest.routes import FromCells, Route
+from modelway.rest.together import Asked
 from modelway.settings import RestSettings
 
 
@@ -88,4 +89,12 @@ class Predictions:
         return await self._of_default().from_query(request)
 
     async def _default_body(self, request: Request) -> Response:
-        return await self._of_default().from_body(request)
+        answering = self._of_default().from_body(request)
+        if request.notes is not None and request.notes.together is not None:
+            request.notes.together = self._default_together  # by then it may be another one
+        return await answering
+
+    def _default_together(self, asked: Sequence[Asked]) -> None:
+        default = self._plane.router.default()
+        if default is not None:
+            self.of(default).answer_together(asked)

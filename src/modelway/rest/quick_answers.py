@@ -30,8 +30,8 @@ _encode = msgspec.json.Encoder().encode
 class QuickAnswers(Protocol):
     """Writes the usual answers of one model; None for what is unusual."""
 
-    def one(self, response: InferenceResponse) -> bytes | None:
-        """The answer to the only row."""
+    def each(self, responses: Sequence[InferenceResponse | None]) -> list[bytes | None]:
+        """The answer to the only row of each."""
         ...
 
     def many(self, response: InferenceResponse) -> bytes | None:
@@ -65,13 +65,22 @@ class _Numbers:
     def __init__(self, word: str) -> None:
         self._answer = _type([word, *_COMMON])
 
-    def one(self, response: InferenceResponse) -> bytes | None:
-        """The answer to the only row."""
-        prediction = self._usual(response)
-        if prediction is None or len(prediction) != 1 or not math.isfinite(prediction.item()):
-            return None
-        endpoint, version, own = response.endpoint, response.version, response.prediction_id
-        return _encode(self._answer(prediction.item(), endpoint, version, own))
+    def each(self, responses: Sequence[InferenceResponse | None]) -> list[bytes | None]:
+        """The answer to the only row of each."""
+        found: list[bytes | None] = []
+        for response in responses:
+            prediction = None if response is None else self._usual(response)
+            if (
+                response is None
+                or prediction is None
+                or len(prediction) != 1
+                or not math.isfinite(prediction.item())
+            ):
+                found.append(None)
+                continue
+            endpoint, version, own = response.endpoint, response.version, response.prediction_id
+            found.append(_encode(self._answer(prediction.item(), endpoint, version, own)))
+        return found
 
     def many(self, response: InferenceResponse) -> bytes | None:
         """The answers to all rows."""
@@ -114,25 +123,26 @@ class _Classes:
             else list(zip(classes, labels, strict=True))
         )
 
-    def one(self, response: InferenceResponse) -> bytes | None:
-        """The answer to the only row."""
-        if response.n_rows != 1 or response.warnings or response.classes is not self._classes:
-            return None
-        lists, row = single_row(response.outputs)
-        if list(lists) != _USUAL:
-            return None
-        values = lists["probabilities"][row]
-        if not math.isfinite(sum(values)):
-            return None
-        return _encode(
-            self._answer(
-                *self._said[lists["class_index"][row]],
-                self._shares(*values),
-                response.endpoint,
-                response.version,
-                response.prediction_id,
-            )
-        )
+    def each(self, responses: Sequence[InferenceResponse | None]) -> list[bytes | None]:
+        """The answer to the only row of each."""
+        answer, said, shares = self._answer, self._said, self._shares
+        found: list[bytes | None] = []
+        known, usual = None, False
+        for response in responses:
+            content = None
+            if response is not None and self._is_single(response):
+                lists, row = single_row(response.outputs)
+                if lists is not known:  # as many share what one call gave
+                    known, usual = lists, list(lists) == _USUAL
+                values = lists["probabilities"][row] if usual else (math.nan,)
+                if math.isfinite(sum(values)):
+                    one = said[lists["class_index"][row]]
+                    own = response.prediction_id
+                    content = _encode(
+                        answer(*one, shares(*values), response.endpoint, response.version, own)
+                    )
+            found.append(content)
+        return found
 
     def many(self, response: InferenceResponse) -> bytes | None:
         """The answers to all rows."""
@@ -148,6 +158,9 @@ class _Classes:
                 for k, (i, values) in enumerate(rows)
             ]
         )
+
+    def _is_single(self, response: InferenceResponse) -> bool:
+        return response.n_rows == 1 and not response.warnings and response.classes is self._classes
 
     def _is_usual(self, response: InferenceResponse) -> bool:
         return (

@@ -40,12 +40,17 @@ class Taker(Protocol):
     """Who is given what is read.
 
     ``take`` a whole request, and the header line that its answer needs about the connection.
+    ``take_known`` the body of a request whose head was read before, and which needs no such line.
     ``invite`` the body of a request whose caller waits to be told that it may send it.
     ``refuse`` what is no request, or too large a one; nothing is read after that.
     """
 
     def take(self, request: Request, connection: bytes) -> None:
         """A request is whole."""
+        ...
+
+    def take_known(self, head: Head, body: bytes) -> None:
+        """A request is whole, and its head is known."""
         ...
 
     def invite(self) -> None:
@@ -67,6 +72,20 @@ class Head(NamedTuple):
     headers: dict[bytes, bytes]
     body_bytes: int
     notes: Notes
+
+    def request(self, body: bytes) -> Request:
+        """A request with this head."""
+        found = Request(
+            new_prediction_id(),
+            self.method,
+            self.path,
+            raw_path=self.raw_path,
+            query=self.query,
+            headers=self.headers,
+            body=body,
+        )
+        found.notes = self.notes
+        return found
 
 
 class KnownHeads:
@@ -117,18 +136,7 @@ class RequestReader:
             end = data.find(_END)
             said = self._by_bytes.get(data[:end])
             if said is not None and end > 0 and len(data) == end + len(_END) + said.body_bytes:
-                method, path, raw_path, query, headers, _, notes = said
-                request = Request(
-                    new_prediction_id(),
-                    method,
-                    path,
-                    raw_path=raw_path,
-                    query=query,
-                    headers=headers,
-                    body=data[end + len(_END) :],
-                )
-                request.notes = notes
-                self._taker.take(request, b"")
+                self._taker.take_known(said, data[end + len(_END) :])
                 return
             self._piece = data
         self._piece_bytes = len(data)

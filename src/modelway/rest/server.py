@@ -17,12 +17,14 @@ from modelway.rest.connection import Connection
 from modelway.rest.http import Refusal, Request, Response
 from modelway.rest.problems import problem_of
 from modelway.rest.reading import KnownHeads
+from modelway.rest.together import Turn
 
 Application = Callable[[Request], Coroutine[Any, Any, Response]]
 """Answers one request whatever happens; it is begun outside a task (see ``connection.py``)."""
 
-Observed = Callable[[Request, Response], None]
-"""Told of every answer as it is sent."""
+Observed = Callable[[int, Sequence[int], Sequence[int]], None]
+"""Told of answers that were sent: their status, and for each the bytes of its request's body and of
+its own."""
 
 TICK_S = 0.5
 _LAST_WORDS_S = 0.5
@@ -33,7 +35,8 @@ class Server:
     """Serves an application on sockets that are bound already.
 
     ``answer`` may be replaced while it serves, and ``refusal``, which gives how an error at a path
-    looks. ``now_s`` and ``date`` are as of the last tick.
+    looks. Where ``one_by_one``, every request is given to ``answer``, because it looks at each.
+    ``now_s`` and ``date`` are as of the last tick.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class Server:
         self.answer = answer
         self.refusal: Callable[[str], Refusal] = lambda _path: problem_of
         self.max_body_bytes = max_body_bytes
+        self.one_by_one = False
         self.observe: Observed = observe or _unobserved
+        self.turn = Turn(self.observe)
         self.loop = asyncio.get_running_loop()
         self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
@@ -97,5 +102,5 @@ class Server:
         self._ticking = self.loop.call_later(TICK_S, self._tick)
 
 
-def _unobserved(_request: Request, _response: Response) -> None:
+def _unobserved(_status: int, _came: Sequence[int], _sent: Sequence[int]) -> None:
     """Do nothing."""

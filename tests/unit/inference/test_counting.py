@@ -1,8 +1,7 @@
-"""Every answer of a turn is counted once, for the version that gave it."""
+"""Everybody who counts is told of every answer and failure."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from modelway.domain.errors import InvalidInput, ModelwayError
@@ -30,24 +29,12 @@ class Told:
         self.failures.append((endpoint, error.code, seconds))
 
 
-def test_answers_of_a_turn_are_counted_by_version() -> None:
+def test_answers_are_counted_for_the_version_that_gave_them() -> None:
     told = (Told(), Told())
-    counting = Counting(*told)
-
-    async def turn() -> None:
-        given = [("iris", "1", 1), ("iris", "2", 5), ("iris", "1", 2), ("loan", "1", 3)]
-        for k, (endpoint, version, rows) in enumerate(given):
-            response = InferenceResponse(endpoint, version, "id", {}, rows)
-            counting.answered(REQUEST, response, float(k))
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
+    responses = [InferenceResponse("iris", "7", "id", {}, rows) for rows in (1, 5)]
+    Counting(*told).answered([(REQUEST, one, 0.25) for one in responses])
     for one in told:
-        assert one.answers == [
-            ("iris", "1", (1, 2), (0.0, 2.0)),
-            ("iris", "2", (5,), (1.0,)),
-            ("loan", "1", (3,), (3.0,)),
-        ]
+        assert one.answers == [("iris", "7", [1, 5], [0.25, 0.25])]
 
 
 def test_failures_are_told_at_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Table
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.loading import LoadedModel
+from modelway.inference.ports import Answered
 from modelway.rest.app import create_app
 from modelway.settings import RestSettings
 from support.asgi import asking, problem
@@ -50,11 +51,10 @@ class Diary:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
 
-    def answered(
-        self, request: InferenceRequest, response: InferenceResponse, seconds: float
-    ) -> None:
-        assert seconds >= 0
-        self.told.append(("answered", response.prediction_id))
+    def answered(self, answered: Sequence[Answered]) -> None:
+        for _, response, seconds in answered:
+            assert seconds >= 0
+            self.told.append(("answered", response.prediction_id))
 
     def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
         assert seconds >= 0
@@ -64,9 +64,7 @@ class Diary:
 class Broken(Diary):
     """An observer with a fault."""
 
-    def answered(
-        self, request: InferenceRequest, response: InferenceResponse, seconds: float
-    ) -> None:
+    def answered(self, answered: Sequence[Answered]) -> None:
         raise RuntimeError("broken")
 
 

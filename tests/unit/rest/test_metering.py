@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from modelway.rest.http import Request, Response
 from modelway.rest.metering import HttpMetrics
 from modelway.telemetry import metrics as table
 from modelway.telemetry.instruments import Metrics
@@ -12,9 +11,8 @@ from modelway.telemetry.slots import Slot
 def test_answers_are_counted_by_status_and_bodies_measured() -> None:
     metrics = Metrics(Slot.in_memory())
     meter = HttpMetrics(metrics)
-    for status in (200, 404, 200):
-        request = Request("id", "POST", "/", headers={}, body=b"x" * 100)
-        meter.observe(request, Response(b"y" * 300, status=status))
+    meter.observe(200, (100, 100), (300, 300))
+    meter.observe(404, (100,), (300,))
     found = {(one.metric.name, one.values): one.cells for one in metrics.read().series}
     assert found[table.REQUESTS.name, ("http", "200")] == [2.0]
     assert found[table.REQUESTS.name, ("http", "404")] == [1.0]

@@ -6,7 +6,7 @@ import pytest
 
 from modelway.domain.errors import ModelwayError
 from modelway.rest.http import Request
-from modelway.rest.reading import KnownHeads, RequestReader
+from modelway.rest.reading import Head, KnownHeads, RequestReader
 
 BODY = b'{"a": 1}'
 POST = b"POST /models/a/predict?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n"
@@ -23,6 +23,9 @@ class Taken:
 
     def take(self, request: Request, connection: bytes) -> None:
         self.requests.append((request, connection))
+
+    def take_known(self, head: Head, body: bytes) -> None:
+        self.requests.append((head.request(body), b""))
 
     def invite(self) -> None:
         self.invited += 1

@@ -1,0 +1,97 @@
+"""The usual requests that one turn of the event loop brings, answered together.
+
+Beside a compiled model most of a request's time is Python on the way to the model and back, and it
+costs less done for many at once: rows are read, the model is asked once, the observers are told
+once, the answers are written; no request waits for another turn. A request comes this way if its
+head was answered before and says nothing unusual. Whatever then turns out to be unusual about its
+body or its answer goes on the full way, whose readers, hooks and writers are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from modelway.rest.http import Request, Response
+    from modelway.rest.reading import Head
+
+_log = logging.getLogger("modelway.rest")
+
+
+class Asker(Protocol):
+    """Who asked.
+
+    ``waits`` while it has no answer yet and would take one.
+    ``give`` it the answer to a request of so many bytes.
+    ``go_on`` the full way with its request.
+    """
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its answer."""
+        ...
+
+    def give(self, request_id: str, response: Response, request_bytes: int) -> None:
+        """Its answer."""
+        ...
+
+    def go_on(self, request: Request) -> None:
+        """Answer its request the full way."""
+        ...
+
+
+Asked = tuple[Asker, "Head", bytes]
+"""One request: who asked, its head, its body."""
+
+Together = Callable[[Sequence[Asked]], None]
+"""Gives everybody an answer, or has them go on the full way."""
+
+
+class Turn:
+    """Gathers the requests of a turn; used by one event loop.
+
+    ``observe`` is told once a turn of the answers given in it: a status, and for each answer how
+    many bytes came and how many were sent.
+    """
+
+    def __init__(self, observe: Callable[[int, Sequence[int], Sequence[int]], None]) -> None:
+        self._observe = observe
+        self._asked: list[Asked] = []
+        self._came: list[int] = []
+        self._sent: list[int] = []
+
+    def add(self, asker: Asker, head: Head, body: bytes) -> None:
+        """Have a request answered at the end of the turn, by what its head's notes name."""
+        if not self._asked:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._asked.append((asker, head, body))
+
+    def given(self, came_bytes: int, sent_bytes: int) -> None:
+        """An answer was given, and it was a good one."""
+        self._came.append(came_bytes)
+        self._sent.append(sent_bytes)
+
+    def _end(self) -> None:
+        asked, self._asked = self._asked, []
+        by_answer: dict[Together | None, list[Asked]] = {}
+        for one in asked:
+            by_answer.setdefault(one[1].notes.together, []).append(one)
+        for together, alike in by_answer.items():
+            try:
+                if together is not None:
+                    together(alike)
+            except Exception:  # noqa: BLE001 - whatever it is, nobody is left waiting
+                _log.exception("requests could not be answered together")
+        for asker, head, body in asked:
+            if asker.waits:
+                asker.go_on(head.request(body))
+        if self._came:
+            came, sent = self._came, self._sent
+            self._came, self._sent = [], []
+            self._observe(_OK, came, sent)
+
+
+_OK = 200
