@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from modelway.compilers.leaf_tables import add_leaf_tables
+
 Array = npt.NDArray[Any]
 Operand = str | Array | np.float32 | float | int
 """A value's name, or a constant: numpy's keep their dtype, a float is float64, an int is int64."""
@@ -188,6 +190,7 @@ class Graph:
             ir_version=IR_VERSION,
             producer_name="modelway",
         )
+        add_leaf_tables(model)
         serialized: bytes = model.SerializeToString(deterministic=True)
         return serialized
 

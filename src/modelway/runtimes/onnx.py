@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from modelway.bundles.manifest import MISSING_TEXT, Manifest
@@ -24,9 +23,7 @@ from modelway.domain.signature import Signature
 from modelway.domain.tables import Array, Table, filled
 from modelway.runtimes.onnx_graph import OnnxModel, describe
 from modelway.runtimes.onnx_own import OwnOutputs, own_feed
-
-INEXACT_OPTIMIZERS = ["MatMulScaleFusion"]
-"""It folds a factor into a MatMul as float32, whatever the type of the product: off by 1e-7."""
+from modelway.runtimes.onnx_session import bare, quickest, session_of
 
 Feed = Callable[[Table], dict[str, Array]]
 
@@ -36,17 +33,8 @@ class OnnxFramework:
 
     def load(self, path: Path, entry: str | None) -> OnnxModel:
         """A session over the graph. Raises LoadFailed."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(
-                str(path),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=INEXACT_OPTIMIZERS,
-            )
+            session = session_of(str(path))
         except Exception as error:  # its errors share no base but Exception
             first = str(error).splitlines()[0][:300]
             raise LoadFailed(f"ONNX Runtime cannot open {path.name}: {first}") from error
@@ -60,8 +48,11 @@ class OnnxFramework:
         """A runtime over the session."""
         session = _opened(model).session
         if manifest.is_compiled:
-            return OnnxRuntime(session, _compiled_feed(manifest), _Compiled(session))
-        return OnnxRuntime(session, own_feed(session, signature), OwnOutputs(session, manifest))
+            run = quickest(session).run
+            return OnnxRuntime(session, run, _compiled_feed(manifest), _Compiled(session))
+        run = bare(session).run
+        own = own_feed(session, signature)
+        return OnnxRuntime(session, run, own, OwnOutputs(session, manifest))
 
 
 def _opened(model: object) -> OnnxModel:
@@ -74,18 +65,21 @@ class OnnxRuntime:
     """A session, how a table is fed to it, and what its outputs mean."""
 
     def __init__(
-        self, session: Any, feed: Feed, read: Callable[[Sequence[Any], int], Outputs]
+        self,
+        session: Any,
+        run: Callable[..., Any],
+        feed: Feed,
+        read: Callable[[Sequence[Any], int], Outputs],
     ) -> None:
         self._names = [output.name for output in session.get_outputs()]
-        # What stands around it in Python checks names that are ours, and costs a fifth of a row.
-        self._session: Any = getattr(session, "_sess", session)
+        self._run = run
         self._feed = feed
         self._read = read
 
     def predict(self, table: Table) -> Outputs:
         """The outputs for the table's rows. Raises InputRefused."""
         try:
-            values = self._session.run(self._names, self._feed(table), None)
+            values = self._run(self._names, self._feed(table), None)
         except InvalidArgument as error:
             # An index out of range, shapes that do not go together: it is the values' fault.
             raise InputRefused("the model refuses these values") from error
@@ -93,7 +87,11 @@ class OnnxRuntime:
 
     def close(self) -> None:
         """Release the session."""
-        self._session = None
+        self._run = _closed
+
+
+def _closed(*_: object) -> Any:
+    raise RuntimeError("the session is closed")
 
 
 class _Compiled:
