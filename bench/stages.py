@@ -1,9 +1,10 @@
 """Where the time of one request goes: each stage of the usual request, in one process.
 
 ``python bench/stages.py BUNDLE_FOLDER ROWS_PICKLE`` opens the bundle as a worker does and gives
-its connection whole requests, with a transport that keeps nothing. Stages are timed alone, by the
-thread's own clock around a hundred calls at a time: a profiler would cost more than what it
-measures, and the wall's clock counts what else the machine does. The medians are written to
+its connections whole requests, with a transport that keeps nothing: one in a turn of the event
+loop, and several. Stages are timed alone, and the rest is what the whole takes beyond them. Times
+are the thread's own, around a hundred turns: a profiler would cost more than what it measures, and
+the wall's clock counts what else the machine does. The medians are written to
 ``bench/results/stages.json``. What the process spends on a request that comes over a real socket is
 measured too: the rest is the event loop and the kernel.
 """
@@ -27,11 +28,13 @@ from http_stack import free_port
 
 from modelway.composition.service import Service
 from modelway.composition.serving import ServeRequest, plan_of
+from modelway.composition.worker import loop_factory
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest
 from modelway.rest.connection import Connection
 from modelway.rest.encoding import AnswerEncoder
-from modelway.rest.http import Request, Response
+from modelway.rest.http import Response
+from modelway.rest.together import Asked
 from modelway.settings import load_settings
 from modelway.telemetry.slot_folder import SlotFolder
 
@@ -41,19 +44,11 @@ TOGETHER = 16
 AT_ONCE = 100
 TITLES = {
     "http": "read the HTTP request, write the response, metrics of HTTP",
-    "decode": "decode the body into a typed table",
-    "run": "ONNX Runtime",
+    "decode": "decode the body into a typed row",
+    "run": "ONNX Runtime, checks of what it gives, merging and cutting",
     "encode": "encode the answer",
-    "route": "route, headers, ids, deadline, metrics of the data plane",
+    "rest": "calls, ids, the router, observers and metrics of the data plane",
 }
-WHOLE = {
-    "alone": "one request alone in a turn of the event loop",
-    "together": f"each of {TOGETHER} in one turn, answered by one call of the model",
-    "served": "each over a real socket, 32 connections: event loop, kernel and a cold cache added",
-}
-
-
-_ANSWER = Response(b"x" * 265)
 
 
 class Sink(asyncio.Transport):
@@ -67,8 +62,8 @@ class Sink(asyncio.Transport):
         return 0
 
 
-async def measured(bundle: Path, rows: pd.DataFrame) -> dict[str, float]:
-    """Microseconds of each stage, and of the whole in the process."""
+async def measured(bundle: Path, rows: pd.DataFrame, together: int) -> dict[str, float]:
+    """Microseconds a request of each stage, and of the whole, with so many in a turn."""
     form = json_form("/models/model/predict", lambda one: records(one)[0], lambda answer: answer)
     requests = [form.request(rows.iloc[k : k + 1], "127.0.0.1:8080") for k in range(2_000)]
     contents = [form.write(rows.iloc[k : k + 1]) for k in range(2_000)]
@@ -84,52 +79,67 @@ async def measured(bundle: Path, rows: pd.DataFrame) -> dict[str, float]:
         service = Service(plan, slot=0)
         await service.open()
         model = await service.plane.opened("model")
-        connection = Connection(service.server)
-        connection.connection_made(Sink())
-        tables = [model.decoder.decode(content).table for content in contents]
-        inferred = [
-            await service.plane.infer(InferenceRequest("model", table, new_prediction_id()), model)
-            for table in tables[:AT_ONCE]
-        ]
-        found = {
-            "decode": microseconds(model.decoder.decode, contents),
-            "run": microseconds(model.execution.predict, tables),
-            "encode": microseconds(AnswerEncoder(model.bundle).one, inferred),
-        }
-        end_of_turn = model.execution._gathering.flush
-        alone = microseconds(lambda data: (connection.data_received(data), end_of_turn()), requests)
-        connections = [Connection(service.server) for _ in range(TOGETHER)]
+        connections = [Connection(service.server) for _ in range(together)]
         for one in connections:
             one.connection_made(Sink())
 
         def turn(start: int) -> None:
             for k, one in enumerate(connections, start):
                 one.data_received(requests[k % len(requests)])
-            end_of_turn()
 
-        starts = range(0, len(requests), TOGETHER)
-        together = microseconds(turn, starts, CALLS // TOGETHER) / TOGETHER
-        service.server.answer = _at_once
-        found["http"] = microseconds(connection.data_received, requests)
-    found["route"] = alone - sum(found.values())
-    return {**found, "alone": alone, "together": together}
+        def given_nothing(asked: Sequence[Asked]) -> None:
+            for asker, _, body in asked:
+                asker.give("x" * 36, _ANSWER, len(body))
+
+        starts = range(0, len(requests) - together, together)
+        tables = [model.decoder.decode(content).table for content in contents]
+        asked = [InferenceRequest("model", table, new_prediction_id()) for table in tables]
+        parts = [asked[start : start + together] for start in starts]
+        answers = [service.plane.infer_together(part, model) for part in parts[:AT_ONCE]]
+        encode = AnswerEncoder(model.bundle).each
+        run = model.execution.together
+        found = {
+            "decode": await microseconds(model.decoder.row, contents),
+            "run": await microseconds(lambda k: run(tables[k : k + together]), starts, together),
+            "encode": await microseconds(encode, answers, together),
+        }
+        whole = await microseconds(turn, starts, together, turns=True)
+        for head in service.server.known_heads.by_bytes.values():
+            head.notes.together = given_nothing
+        found["http"] = await microseconds(turn, starts, together, turns=True)
+    return {**found, "rest": whole - sum(found.values()), "whole": whole}
 
 
-async def _at_once(_: Request) -> Response:
-    """An answer that costs nothing, of the size of a prediction."""
-    return _ANSWER
+_ANSWER = Response(b"x" * 265)
 
 
-def microseconds(call: Callable[[Any], object], given: Sequence[Any], calls: int = CALLS) -> float:
-    """The median processor time of a call, over so many calls with what is given in turn."""
+async def microseconds(
+    call: Callable[[Any], object], given: Sequence[Any], each: int = 1, *, turns: bool = False
+) -> float:
+    """The median processor time of a call by what is given in turn, for each of so many requests.
+
+    Where ``turns``, each call has a turn of the event loop, of which the loop's own part is left
+    out.
+    """
+    took = await _median_s(call, given, turns=turns, calls=CALLS // each)
+    if turns:
+        took -= await _median_s(lambda _: None, given, turns=True, calls=CALLS // each)
+    return took / each * 1e6
+
+
+async def _median_s(
+    call: Callable[[Any], object], given: Sequence[Any], *, turns: bool, calls: int
+) -> float:
     times = []
-    for turn in range(calls // AT_ONCE):
-        part = [given[(turn * AT_ONCE + k) % len(given)] for k in range(AT_ONCE)]
+    for start in range(0, max(calls, 10 * AT_ONCE), AT_ONCE):
+        part = [given[(start + k) % len(given)] for k in range(AT_ONCE)]
         started = time.thread_time()
         for one in part:
             call(one)
+            if turns:
+                await asyncio.sleep(0)
         times.append(time.thread_time() - started)
-    return statistics.median(times) / AT_ONCE * 1e6
+    return statistics.median(times) / AT_ONCE
 
 
 def over_the_wire(bundle: Path, rows: pd.DataFrame, seconds: float = 4) -> float:
@@ -173,9 +183,13 @@ def _spent_s(pid: int) -> float:
 
 def measure(bundle: Path, rows: pd.DataFrame, results: Path = RESULTS) -> None:
     """Measure all stages and write them."""
-    found = asyncio.run(measured(bundle, rows))
-    found["served"] = over_the_wire(bundle, rows)
-    results.write_text(json.dumps({k: round(v, 2) for k, v in found.items()}, indent=1) + "\n")
+    found: dict[str, object] = {}
+    for name, together in (("alone", 1), ("together", TOGETHER)):
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            stages = runner.run(measured(bundle, rows, together))
+        found[name] = {stage: round(value, 2) for stage, value in stages.items()}
+    found["served"] = round(over_the_wire(bundle, rows), 2)
+    results.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def stage_lines(results: Path) -> Iterator[str]:
@@ -183,16 +197,17 @@ def stage_lines(results: Path) -> Iterator[str]:
     if not results.exists():
         return
     found = json.loads(results.read_text())
-    whole = found["alone"]
+    alone, together = found["alone"], found["together"]
     yield from ("## Where the time of one request goes", "")
-    yield f"iris, one row, in one process without a socket: {whole:.0f} µs of processor time:"
-    yield from ("", "| | µs | share |", "|---|--:|--:|")
+    yield "Microseconds of processor time a request: iris, one row, in one process, no socket;"
+    yield f"alone in a turn of the event loop, and with {TOGETHER} in one turn."
+    yield from ("", f"|  | alone | of {TOGETHER} |", "|---|--:|--:|")
     for name, title in TITLES.items():
-        yield f"| {title} | {found[name]:.1f} | {found[name] / whole:.0%} |"
-    yield from ("", "The whole of it:", "", "| | µs |", "|---|--:|")
-    for name, title in WHOLE.items():
-        yield f"| {title} | {found[name]:.1f} |"
+        yield f"| {title} | {alone[name]:.1f} | {together[name]:.1f} |"
+    yield f"| the whole | {alone['whole']:.1f} | {together['whole']:.1f} |"
     yield ""
+    yield f"Over a real socket, with 32 connections and one worker, it is {found['served']:.0f} µs:"
+    yield from ("event loop and kernel are in it, and caches that others use too.", "")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from modelway.inference.decoding import Limits
 from modelway.inference.validation import Checked, Validator
 from modelway.rest.arrow_sizes import unpacked_sizes
 from modelway.rest.codecs import ARROW_TYPE, PARQUET_TYPE, Columns, TableFormat, plain_cell
+from modelway.rest.row_ids import RowIds
 
 _FAULTS = (pa.ArrowException, MemoryError, OSError, ValueError, KeyError, IndexError, struct.error)
 """What pyarrow raises for a body that cannot be read."""
@@ -137,9 +138,11 @@ def _array(values: Sequence[Any] | Array) -> Any:
         kind = pa.float64() if values.dtype.kind == "f" else pa.int64()
         numbers = np.ascontiguousarray(values)
         return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+    if isinstance(values, RowIds):
+        return _text_column(*values.joined(), None)
     types = set(map(type, values))
     if types == {str} and (joined := "".join(values)).isascii():
-        return _text_column(map(len, values), joined.encode(), None)
+        return _text_column(list(map(len, values)), joined.encode(), None)
     present = np.array([value is not None for value in values], dtype=np.bool_)
     validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
     kinds = types - {type(None)}
@@ -154,14 +157,15 @@ def _array(values: Sequence[Any] | Array) -> Any:
         kind = pa.bool_()
     else:
         texts = [b"" if v is None else str(plain_cell(v)).encode(errors="replace") for v in values]
-        return _text_column(map(len, texts), b"".join(texts), validity)
+        return _text_column(list(map(len, texts)), b"".join(texts), validity)
     buffers = [validity, *(pa.py_buffer(one) for one in content)]
     return pa.Array.from_buffers(kind, len(values), buffers)
 
 
-def _text_column(lengths: Iterable[int], joined: bytes, validity: Any) -> Any:
+def _text_column(lengths: Sequence[int] | Array, joined: bytes, validity: Any) -> Any:
     """A column of text from the lengths of its texts in bytes, and all of them together."""
-    ends = np.cumsum([0, *lengths], dtype=np.int64)
+    ends = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=ends[1:])
     buffers = [validity, pa.py_buffer(ends), pa.py_buffer(joined)]
     return pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)
 

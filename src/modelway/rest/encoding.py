@@ -27,6 +27,7 @@ from modelway.domain.inference import InferenceResponse, RowWarning
 from modelway.domain.signature import Scalar
 from modelway.domain.tables import Array
 from modelway.rest.quick_answers import quick_answers
+from modelway.rest.row_ids import RowIds
 
 PREDICTION = "prediction"
 _TAKEN = frozenset(
@@ -142,7 +143,7 @@ class AnswerEncoder:
         elif predictions is not None:
             found[self._name] = _finite(predictions)
         else:
-            found[self._name] = self._predictions(response)
+            found[self._name] = self._class_column(response)
         index = response.outputs.get("class_index")
         keys, labels = self._named(response)
         if index is not None and labels is not None:
@@ -151,12 +152,11 @@ class AnswerEncoder:
         if probabilities is not None:
             for key, column in zip(keys, probabilities.T, strict=True):
                 found[f"probability_{key}"] = _finite(column)
-        rows = range(response.n_rows)
-        found["prediction_id"] = [f"{response.prediction_id}:{k}" for k in rows]
+        found["prediction_id"] = RowIds(response.prediction_id, response.n_rows)
         unusual = self._unusual(response)
         if unusual:
             texts = {k: self._encoded(warnings).decode() for k, warnings in unusual.items()}
-            found["warnings"] = [texts.get(k) for k in rows]
+            found["warnings"] = [texts.get(k) for k in range(response.n_rows)]
         return found
 
     def _rows(self, response: InferenceResponse) -> list[Row]:
@@ -197,6 +197,16 @@ class AnswerEncoder:
             return values
         names, arrays = list(outputs), [_values(array) for array in outputs.values()]
         return [dict(zip(names, row, strict=True)) for row in zip(*arrays, strict=True)]
+
+    def _class_column(self, response: InferenceResponse) -> Sequence[Any] | Array:
+        """The predictions as a column; whole numbers as an array."""
+        classes, index = response.classes, response.outputs.get("class_index")
+        if index is None or classes is None or {type(one) for one in classes} != {int}:
+            return self._predictions(response)
+        try:
+            return np.array(classes, dtype=np.int64)[index]
+        except OverflowError:
+            return self._predictions(response)
 
     def _tensors(self, response: InferenceResponse) -> Row:
         answer: Row = {"outputs": {name: _values(a) for name, a in response.outputs.items()}}

@@ -173,4 +173,4 @@ class _Classes:
 def _type(keys: Sequence[str]) -> Callable[..., Any]:
     """A type whose fields are written under these keys. Raises ValueError."""
     fields = {f"f{place}": key for place, key in enumerate(keys)}
-    return msgspec.defstruct("Answer", [(name, Any) for name in fields], rename=fields)
+    return msgspec.defstruct("Answer", [(name, Any) for name in fields], rename=fields, gc=False)
