@@ -26,6 +26,7 @@ from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.metering import InferenceMetrics
 from modelway.inference.statistics import Statistics
+from modelway.rest.accepting import Census
 from modelway.rest.app import App, create_app
 from modelway.rest.encoding import PREDICTION, AnswerEncoder
 from modelway.rest.metering import HttpMetrics
@@ -55,6 +56,7 @@ class Service:
 
     def __init__(self, plan: ServePlan, slot: int) -> None:
         self._plan = plan
+        self._slot = slot
         self.metrics = Metrics(Slot.open(Path(plan.metrics_folder), str(slot)))
         self._meter = InferenceMetrics(self.metrics)
         self._machine = Machine(self.metrics, Path(plan.home))
@@ -76,9 +78,14 @@ class Service:
 
             self._spans = open_spans(str(slot))
 
-    async def start(self, listeners: Sequence[socket.socket]) -> None:
-        """Accept connections; until the models are open they are told so."""
-        await self.server.start(listeners)
+    async def start(self, listeners: Sequence[socket.socket], *, shared: bool = False) -> None:
+        """Accept connections; until the models are open they are told so.
+
+        Where the sockets are ``shared``, other processes accept on them too.
+        """
+        folder = Path(self._plan.metrics_folder)
+        census = Census(folder / "connections", self._slot) if shared else None
+        await self.server.start(listeners, census)
         self._read()
 
     async def open(self) -> None:

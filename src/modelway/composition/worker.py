@@ -158,7 +158,7 @@ async def _among_others(slot: int, listeners: Sequence[socket.socket], channel: 
     service = Service(plan, slot)
     stopped = _stopped()
     await _open(service, stopped)
-    await service.start(listeners)
+    await service.start(listeners, shared=True)
     give_back()
     set_aside()
     channel.report(b"ready")

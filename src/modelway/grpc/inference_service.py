@@ -134,8 +134,9 @@ class InferenceService:
             principal = self._plane.admit(endpoint, call.headers)
             prediction_id = call.prediction_id()
             deadline = call.wanted_until(parameters.get("timeout"))
-            model = await self._plane.opened(endpoint, request.model_version or None)
-            checked = await self._read(request, model, size_bytes)
+            version = request.model_version or None
+            model = await self._plane.opened(endpoint, version, deadline)
+            checked = await self._read(request, model, size_bytes, deadline)
         except ModelwayError as error:
             if not isinstance(error, EndpointNotFound):
                 self._plane.refused(endpoint, call.headers, error)
@@ -162,15 +163,19 @@ class InferenceService:
         elements = sum(array.size for array in response.outputs.values())
         if response.n_rows < ASIDE_ROWS and elements < ASIDE_BYTES // 8:
             return write()
-        return await self._plane.aside(write)
+        return await self._plane.aside(write, None, deadline)
 
     async def _read(
-        self, request: messages.ModelInferRequest, model: LoadedModel, size_bytes: int
+        self,
+        request: messages.ModelInferRequest,
+        model: LoadedModel,
+        size_bytes: int,
+        deadline: float | None,
     ) -> Checked:
         """The request's table; a large one is read on a thread."""
         read = partial(_table, request, model, self._max_rows)
         if size_bytes >= ASIDE_BYTES:
-            return await self._plane.aside(read, model)
+            return await self._plane.aside(read, model, deadline)
         return read()
 
 

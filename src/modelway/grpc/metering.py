@@ -15,6 +15,7 @@ class GrpcMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._by_status: dict[str, Counter] = {}
+        self._seconds = metrics.histogram(table.REQUEST_SECONDS, protocol=_GRPC)
         self._request_bytes = metrics.histogram(table.REQUEST_BYTES, protocol=_GRPC)
         self._response_bytes = metrics.histogram(table.RESPONSE_BYTES, protocol=_GRPC)
 
@@ -26,5 +27,6 @@ class GrpcMetrics:
             count = self._metrics.counter(table.REQUESTS, protocol=_GRPC, code=code)
             self._by_status[code] = count
         count.add()
+        self._seconds.observe(ended.seconds)
         self._request_bytes.observe(ended.request_bytes)
         self._response_bytes.observe(ended.response_bytes)

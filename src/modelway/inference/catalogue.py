@@ -90,7 +90,8 @@ class Catalogue:
         self._memory_bytes = settings.memory_bytes
         self._pinned = settings.pinned_names
         self._entries: dict[str, dict[str, Entry]] = {}
-        self._one_at_a_time = asyncio.Lock()
+        self._making_room = asyncio.Lock()
+        self._loading = self._n_loads = 0
         self._retiring: set[asyncio.Task[None]] = set()
         self._clock = 0
 
@@ -186,23 +187,36 @@ class Catalogue:
         return all(ended)
 
     async def _open(self, entry: Entry) -> LoadedModel:
-        async with self._one_at_a_time:
+        async with self._making_room:
             await self._make_room(entry)
-            before = self.meter.resident_bytes()
-            try:
-                model = await asyncio.to_thread(self._load, entry.name, entry.bundle.folder)
-            except ModelwayError as error:
-                entry.fault = error
-                self.meter.load_failed(entry.name, error.code)
-                _log.error("%s cannot be opened: %s", entry.name, error)
-                raise
-            grown = self.meter.resident_bytes() - before
-            entry.held_bytes = max(grown, _file_bytes(entry.bundle.folder))
-            entry.model, entry.fault = model, None
-            self.meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
-            if entry.gone:
-                self.retire(entry)
-            return model
+            # Whoever is to be opened next reckons with it.
+            entry.held_bytes = _file_bytes(entry.bundle.folder)
+        try:
+            model, grown = await self._loaded(entry)
+        except ModelwayError as error:
+            entry.held_bytes, entry.fault = 0, error
+            self.meter.load_failed(entry.name, error.code)
+            _log.error("%s cannot be opened: %s", entry.name, error)
+            raise
+        entry.held_bytes = max(grown, entry.held_bytes)
+        entry.model, entry.fault = model, None
+        self.meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
+        if entry.gone:
+            self.retire(entry)
+        return model
+
+    async def _loaded(self, entry: Entry) -> tuple[LoadedModel, int]:
+        """The entry's model, and what the process grew by, 0 where others were loaded meanwhile."""
+        alone = self._loading == 0
+        self._loading += 1
+        self._n_loads += 1
+        number, before = self._n_loads, self.meter.resident_bytes()
+        try:
+            model = await asyncio.to_thread(self._load, entry.name, entry.bundle.folder)
+        finally:
+            self._loading -= 1
+        alone = alone and number == self._n_loads
+        return model, self.meter.resident_bytes() - before if alone else 0
 
     async def _make_room(self, entry: Entry) -> None:
         """Close what was not asked for longest until the entry fits."""
@@ -214,8 +228,9 @@ class Catalogue:
             open_ones = [one for one in self if one.model is not None and not one.pinned]
             idle = [one for one in open_ones if not one.busy]
             oldest = min(idle, key=lambda one: one.used, default=None)
-            if oldest is None and open_ones and patience > 0:
-                patience -= _DRAIN_TICK_S
+            if oldest is None and (self._loading or (open_ones and patience > 0)):
+                # What is being opened answers first whom it is opened for.
+                patience -= 0 if self._loading else _DRAIN_TICK_S
                 await asyncio.sleep(_DRAIN_TICK_S)
                 continue
             if oldest is None:

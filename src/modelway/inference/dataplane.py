@@ -24,6 +24,7 @@ from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse, Outputs
 from modelway.domain.tables import Table
 from modelway.inference.catalogue import Catalogue
+from modelway.inference.deadlines import in_time
 from modelway.inference.loading import LoadedModel
 from modelway.inference.ports import Admission, Answered, Observer, Router
 from modelway.settings import InferenceSettings
@@ -70,14 +71,21 @@ class DataPlane:
         """
         return self.catalogue.at_hand(self.router.live(endpoint, version))
 
-    async def opened(self, endpoint: str, version: str | None = None) -> LoadedModel:
+    async def opened(
+        self, endpoint: str, version: str | None = None, deadline: float | None = None
+    ) -> LoadedModel:
         """The model whose signature the caller follows, opened first if it is not.
 
         Raises:
             EndpointNotFound, VersionNotFound: there is no such one.
+            DeadlineExceeded: it was not open by ``deadline``; it is opened all the same.
             ModelwayError: it cannot be opened.
         """
-        return await self.catalogue.opened(self.router.live(endpoint, version))
+        entry = self.router.live(endpoint, version)
+        model = self.catalogue.at_hand(entry)
+        if model is not None:
+            return model
+        return await in_time(self.catalogue.opened(entry), deadline, "opening the model")
 
     async def infer(self, request: InferenceRequest, live: LoadedModel) -> InferenceResponse:
         """The answer of the model that the router chooses, to a request read by that of ``live``.
@@ -140,13 +148,19 @@ class DataPlane:
             table = Table(signature, 0, arrays=())
             self._failed(InferenceRequest(endpoint, table, headers=headers), error, 0.0)
 
-    async def aside(self, work: Callable[[], Result], model: LoadedModel | None = None) -> Result:
+    async def aside(
+        self,
+        work: Callable[[], Result],
+        model: LoadedModel | None = None,
+        deadline: float | None = None,
+    ) -> Result:
         """Run ``work`` off the event loop: reading or writing what is large.
 
         While it reads for ``model``, that one is not closed.
 
         Raises:
             QueueFull: so much is to be read that it waits already.
+            DeadlineExceeded: it was not done by ``deadline``; it is dropped if it had not begun.
         """
         if model is not None and len(self._open) >= self._most_open:
             raise QueueFull(f"{len(self._open)} bodies wait to be read already")
@@ -156,7 +170,8 @@ class DataPlane:
             future = self._pool.submit(work)
             self._open.add(future)
             future.add_done_callback(self._open.discard)
-            return await asyncio.wrap_future(future)
+            what = "writing the answer" if model is None else "reading the request"
+            return await in_time(asyncio.wrap_future(future), deadline, what)
         finally:
             if model is not None:
                 model.asides -= 1

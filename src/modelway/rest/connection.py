@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Coroutine, Generator
 from functools import partial
@@ -86,11 +87,11 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment] # a stream's
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) else ""
-        self._server.connections.add(self)
+        self._server.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and with it the wish for an answer."""
-        self._server.connections.discard(self)
+        self._server.leave(self)
         self._stop()
         self._waiting.clear()
         if self._answering is not None:
@@ -120,6 +121,7 @@ class Connection(asyncio.Protocol):
         """A request has come; it is answered after those before it."""
         self._window_bytes = 0
         request.client = self._client
+        request.came_s = time.monotonic()
         if self._answering is None and not self._waiting and not self._is_full:
             self._advance(request, connection, self._server.answer(request))
             return
@@ -166,6 +168,7 @@ class Connection(asyncio.Protocol):
     def go_on(self, request: Request) -> None:
         """What it asked is not answered with others after all."""
         request.client = self._client
+        request.came_s = time.monotonic()
         self._resume(request, b"", self._server.answer(request))
 
     def invite(self) -> None:
@@ -186,6 +189,7 @@ class Connection(asyncio.Protocol):
             return
         self._stop()
         request = Request(new_prediction_id(), "", path, headers={})
+        request.came_s = time.monotonic()
         self._answered(request, self._server.refusal(path)(error, request), CLOSE)
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -292,7 +296,9 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, request: Request, response: Response, connection: bytes) -> None:
         self._send(request.id, response, connection, headless=request.method == "HEAD")
-        self._server.observe(response.status, (request.body_bytes,), (len(response.body),))
+        seconds = time.monotonic() - request.came_s
+        sizes = (request.body_bytes,), (len(response.body),)
+        self._server.observe(response.status, (seconds,), *sizes)
 
     def _send(
         self, request_id: str, response: Response, connection: bytes, *, headless: bool = False

@@ -70,15 +70,15 @@ class Request:
     ``id`` names the request in answers and logs. ``body`` is whole by the time a route sees it, and
     no longer compressed; ``body_bytes`` is its size as it came. ``route`` is what its path was
     found to be, once it was, and ``captures`` are the parts of the path that stand where the route
-    has braces. ``client`` is the address at the other end, empty at a Unix socket; ``trace_id``
-    that of the caller's trace, where one is followed. ``notes`` are shared with other requests of
-    the same head; None where it is not known. ``call`` is the call that it makes, once that is
-    admitted.
+    has braces. ``client`` is the address at the other end, empty at a Unix socket; ``came_s`` when
+    it had come, by ``time.monotonic``; ``trace_id`` that of the caller's trace, where one is
+    followed. ``notes`` are shared with other requests of the same head; None where it is not known.
+    ``call`` is the call that it makes, once that is admitted.
     """
 
     __slots__ = (
-        *("body", "body_bytes", "call", "captures", "client", "headers", "id", "method", "notes"),
-        *("path", "query", "raw_path", "route", "trace_id"),
+        *("body", "body_bytes", "call", "came_s", "captures", "client", "headers", "id", "method"),
+        *("notes", "path", "query", "raw_path", "route", "trace_id"),
     )
 
     def __init__(
@@ -101,6 +101,7 @@ class Request:
         self.body = body
         self.body_bytes = len(body)
         self.client = ""
+        self.came_s = 0.0
         self.captures = _NO_CAPTURES
         self.notes: Notes | None = None
         self.call: Call | None = None

@@ -71,8 +71,8 @@ class Invocations:
         try:
             call = called(self._plane, request, endpoint)
             media = media_of(request.headers.get(b"content-type"))
-            model = await self._plane.opened(endpoint)
-            reading = await self._read(request.body, media, model)
+            model = await self._plane.opened(endpoint, None, call.deadline)
+            reading = await self._read(request.body, media, model, call.deadline)
         except ModelwayError as error:
             self._plane.refused(endpoint, Headers(request.headers), error)
             raise
@@ -81,13 +81,18 @@ class Invocations:
         checked.table.parameters = reading.parameters
         response = await self._plane.infer(call.request(checked.table, checked.warnings), model)
         write = _writer(kind, response, model, reading)
-        content = await self._plane.aside(write) if response.n_rows >= ASIDE_ROWS else write()
+        if response.n_rows < ASIDE_ROWS:
+            content = write()
+        else:
+            content = await self._plane.aside(write, None, call.deadline)
         return Response(content, _HEADERS[kind], headers=answer_headers(response))
 
-    async def _read(self, body: bytes, media: Media, model: LoadedModel) -> Reading:
+    async def _read(
+        self, body: bytes, media: Media, model: LoadedModel, deadline: float | None
+    ) -> Reading:
         if len(body) < ASIDE_BYTES and media.kind in (JSON_TYPE, CSV_TYPE, LINES_TYPE):
             return self._reading(body, media, model)
-        return await self._plane.aside(lambda: self._reading(body, media, model), model)
+        return await self._plane.aside(lambda: self._reading(body, media, model), model, deadline)
 
     def _reading(self, body: bytes, media: Media, model: LoadedModel) -> Reading:
         if media.kind == JSON_TYPE:

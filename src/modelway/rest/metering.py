@@ -16,15 +16,23 @@ class HttpMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._by_status: dict[int, Counter] = {}
+        self._seconds = metrics.histogram(table.REQUEST_SECONDS, protocol=_HTTP)
         self._request_bytes = metrics.histogram(table.REQUEST_BYTES, protocol=_HTTP)
         self._response_bytes = metrics.histogram(table.RESPONSE_BYTES, protocol=_HTTP)
 
-    def observe(self, status: int, came_bytes: Sequence[int], sent_bytes: Sequence[int]) -> None:
-        """Answers of one status were sent; for each, the sizes of its request and of itself."""
+    def observe(
+        self,
+        status: int,
+        seconds: Sequence[float],
+        came_bytes: Sequence[int],
+        sent_bytes: Sequence[int],
+    ) -> None:
+        """Answers of one status were sent, each in its time, with the sizes of both bodies."""
         count = self._by_status.get(status)
         if count is None:
             count = self._metrics.counter(table.REQUESTS, protocol=_HTTP, code=str(status))
             self._by_status[status] = count
         count.add(len(came_bytes))
+        self._seconds.observe_all(seconds)
         self._request_bytes.observe_all(came_bytes)
         self._response_bytes.observe_all(sent_bytes)

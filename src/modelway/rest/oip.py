@@ -79,12 +79,13 @@ class OpenInference:
         plane = self._plane
         try:
             call = called(plane, request, name)
-            model = await plane.opened(name, request.captures.get("version"))
+            version = request.captures.get("version")
+            model = await plane.opened(name, version, call.deadline)
             read = partial(read_request, request, model, self._limits)
             if len(request.body) < ASIDE_BYTES:
                 asked = read()
             else:
-                asked = await plane.aside(read, model)
+                asked = await plane.aside(read, model, call.deadline)
         except ModelwayError as error:
             plane.refused(name, Headers(request.headers), error)
             raise
@@ -99,7 +100,7 @@ class OpenInference:
         if response.n_rows < ASIDE_ROWS and elements < _ASIDE_ELEMENTS:
             content, raws = write()
         else:
-            content, raws = await plane.aside(write)
+            content, raws = await plane.aside(write, None, call.deadline)
         return joined(content, raws, answer_headers(response))
 
     def infer_at(self, name: str) -> Callable[[Request], Awaitable[Response]]:

@@ -108,8 +108,8 @@ class Prediction:
     ) -> Response:
         """Rows in a body that has to be waited for: its model is not open, or it takes a while."""
         try:
-            model = await self._model(request)
-            decoded = await self._read(came, request.body, model)
+            model = await self._model(request, call)
+            decoded = await self._read(came, request.body, model, call.deadline)
         except ModelwayError as error:
             self._refused(request, error)
             raise
@@ -119,7 +119,7 @@ class Prediction:
         """One row in the query."""
         try:
             call = called(self._plane, request, self._endpoint)
-            model = await self._model(request)
+            model = await self._model(request, call)
             wanted = self._formats.wanted(request.headers.get(b"accept"), None)
             decoded = self._row(model, request.cells())
         except ModelwayError as error:
@@ -131,7 +131,7 @@ class Prediction:
         """One row in the path, answered with the prediction alone; always JSON."""
         try:
             call = called(self._plane, request, self._endpoint)
-            model = await self._model(request)
+            model = await self._model(request, call)
             decoded = self._row(model, cells.items())
         except ModelwayError as error:
             self._refused(request, error)
@@ -140,9 +140,10 @@ class Prediction:
         content = self._encoder(model).alone(response)
         return Response(content, JSON, headers=answer_headers(response))
 
-    async def _model(self, request: Request) -> LoadedModel:
+    async def _model(self, request: Request, call: Call) -> LoadedModel:
         """The model that the request's path names."""
-        return await self._plane.opened(self._endpoint, request.captures.get("version"))
+        version = request.captures.get("version")
+        return await self._plane.opened(self._endpoint, version, call.deadline)
 
     def _refused(self, request: Request, error: ModelwayError) -> None:
         self._plane.refused(self._endpoint, Headers(request.headers), error)
@@ -164,23 +165,29 @@ class Prediction:
         checked = model.validator.text_row(cells)
         return Decoded(checked.table, True, checked.warnings)
 
-    async def _read(self, came: TableFormat | None, body: bytes, model: LoadedModel) -> Decoded:
+    async def _read(
+        self, came: TableFormat | None, body: bytes, model: LoadedModel, deadline: float | None
+    ) -> Decoded:
         """What the body holds; what is large is read on a thread."""
         if came is not None:
-            checked = await self._columns_of(came, body, model)
+            checked = await self._columns_of(came, body, model, deadline)
             return Decoded(checked.table, False, checked.warnings)
         if len(body) < ASIDE_BYTES:
             return model.decoder.decode(body, self._limits)
-        return await self._plane.aside(lambda: model.decoder.decode(body, self._limits), model)
+        decode = partial(model.decoder.decode, body, self._limits)
+        return await self._plane.aside(decode, model, deadline)
 
-    async def _columns_of(self, came: TableFormat, body: bytes, model: LoadedModel) -> Checked:
+    async def _columns_of(
+        self, came: TableFormat, body: bytes, model: LoadedModel, deadline: float | None
+    ) -> Checked:
         if not model.signature.is_tabular:
             raise UnsupportedMedia(
                 f"{self._endpoint} takes tensors, which {came.media_type} does not hold",
                 hint="send application/json",
             )
         if came.heavy or len(body) >= ASIDE_BYTES:
-            return await self._plane.aside(lambda: came.read(body, model.validator), model)
+            read = partial(came.read, body, model.validator)
+            return await self._plane.aside(read, model, deadline)
         return came.read(body, model.validator)
 
     async def _responded(
@@ -195,7 +202,7 @@ class Prediction:
         else:
             write = partial(_columns, encoder, wanted)
         if response.n_rows >= ASIDE_ROWS or (wanted is not None and wanted.heavy):
-            content = await self._plane.aside(lambda: write(response))
+            content = await self._plane.aside(partial(write, response), None, call.deadline)
         else:
             content = write(response)
         kind = JSON if wanted is None else wanted.header

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from email.utils import formatdate
 from typing import Any
 
+from modelway.rest.accepting import Accepting, Census
 from modelway.rest.connection import Connection
 from modelway.rest.http import Refusal, Request, Response
 from modelway.rest.problems import problem_of
@@ -22,9 +23,9 @@ from modelway.rest.together import Turn
 Application = Callable[[Request], Coroutine[Any, Any, Response]]
 """Answers one request whatever happens; it is begun outside a task (see ``connection.py``)."""
 
-Observed = Callable[[int, Sequence[int], Sequence[int]], None]
-"""Told of answers that were sent: their status, and for each the bytes of its request's body and of
-its own."""
+Observed = Callable[[int, Sequence[float], Sequence[int], Sequence[int]], None]
+"""Told of answers that were sent: their status, and for each the seconds that it took, the bytes of
+its request's body and of its own."""
 
 TICK_S = 0.5
 _LAST_WORDS_S = 0.5
@@ -59,13 +60,21 @@ class Server:
         self.draining = False
         self.now_s = self.loop.time()
         self.date = b""
-        self._accepting: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Server | Accepting] = []
         self._ticking: asyncio.TimerHandle | None = None
+        self._census: Census | None = None
 
-    async def start(self, listeners: Sequence[socket.socket]) -> None:
-        """Accept connections on these sockets, which stay the caller's."""
+    async def start(self, listeners: Sequence[socket.socket], census: Census | None = None) -> None:
+        """Accept connections on these sockets, which stay the caller's.
+
+        ``census`` is there where other processes accept on them too.
+        """
         self._tick()
+        self._census = census
         for listener in listeners:
+            if census is not None:
+                self._accepting.append(Accepting(listener, lambda: Connection(self), census))
+                continue
             listening = (
                 self.loop.create_unix_server
                 if listener.family == socket.AF_UNIX
@@ -75,6 +84,18 @@ class Server:
                 lambda: Connection(self), sock=listener.dup(), backlog=_BACKLOG
             )
             self._accepting.append(accepting)
+
+    def enter(self, connection: Connection) -> None:
+        """A connection was made."""
+        self.connections.add(connection)
+        if self._census is not None:
+            self._census.hold(len(self.connections))
+
+    def leave(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if self._census is not None and not self.draining:
+            self._census.hold(len(self.connections))
 
     async def drain(self, seconds: float) -> None:
         """Accept no more, finish what is under way, for so long; then cancel it."""
@@ -102,5 +123,7 @@ class Server:
         self._ticking = self.loop.call_later(TICK_S, self._tick)
 
 
-def _unobserved(_status: int, _came: Sequence[int], _sent: Sequence[int]) -> None:
+def _unobserved(
+    _status: int, _seconds: Sequence[float], _came: Sequence[int], _sent: Sequence[int]
+) -> None:
     """Do nothing."""

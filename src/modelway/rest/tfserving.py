@@ -11,6 +11,7 @@ Source: TensorFlow Serving, "RESTful API"; KServe, "V1 Protocol".
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -140,11 +141,12 @@ class Servables:
         try:
             call = called(plane, request, name)
             entry = self.entry(request)
-            model = await plane.opened(name, entry.version)
+            model = await plane.opened(name, entry.version, call.deadline)
             if len(body) < ASIDE_BYTES:
                 checked, by_row = read(body, model, limits)
             else:
-                checked, by_row = await plane.aside(lambda: read(body, model, limits), model)
+                reading = partial(read, body, model, limits)
+                checked, by_row = await plane.aside(reading, model, call.deadline)
         except ModelwayError as error:
             plane.refused(name, Headers(request.headers), error)
             raise
@@ -152,7 +154,8 @@ class Servables:
         if response.n_rows < ASIDE_ROWS:
             content = write(response, model, by_row)
         else:
-            content = await plane.aside(lambda: write(response, model, by_row))
+            writing = partial(write, response, model, by_row)
+            content = await plane.aside(writing, None, call.deadline)
         return Response(content, headers=answer_headers(response))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,12 +54,15 @@ Together = Callable[[Sequence[Asked]], None]
 class Turn:
     """Gathers the requests of a turn; used by one event loop.
 
-    ``observe`` is told once a turn of the answers given in it: a status, and for each answer how
-    many bytes came and how many were sent.
+    ``observe`` is told once a turn of the answers given in it: a status, and for each answer its
+    seconds, how many bytes came and how many were sent.
     """
 
-    def __init__(self, observe: Callable[[int, Sequence[int], Sequence[int]], None]) -> None:
+    def __init__(
+        self, observe: Callable[[int, Sequence[float], Sequence[int], Sequence[int]], None]
+    ) -> None:
         self._observe = observe
+        self._began_s = 0.0
         self._asked: list[Asked] = []
         self._came: list[int] = []
         self._sent: list[int] = []
@@ -67,6 +71,7 @@ class Turn:
         """Have a request answered at the end of the turn, by what its head's notes name."""
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._end)
+            self._began_s = time.monotonic()
         self._asked.append((asker, head, body))
 
     def given(self, came_bytes: int, sent_bytes: int) -> None:
@@ -76,6 +81,7 @@ class Turn:
 
     def _end(self) -> None:
         asked, self._asked = self._asked, []
+        began_s = self._began_s
         by_answer: dict[Together | None, list[Asked]] = {}
         for one in asked:
             by_answer.setdefault(one[1].notes.together, []).append(one)
@@ -91,7 +97,8 @@ class Turn:
         if self._came:
             came, sent = self._came, self._sent
             self._came, self._sent = [], []
-            self._observe(_OK, came, sent)
+            seconds = time.monotonic() - began_s
+            self._observe(_OK, [seconds] * len(came), came, sent)
 
 
 _OK = 200

@@ -70,6 +70,14 @@ REQUESTS = Metric(
     "Requests by door and status: the number of HTTP, the name of gRPC.",
     ("protocol", "code"),
 )
+REQUEST_SECONDS = Metric(
+    "modelway_request_duration_seconds",
+    "histogram",
+    "seconds",
+    "Time from the whole request to its answer, by door.",
+    ("protocol",),
+    _SECONDS,
+)
 REQUEST_BYTES = Metric(
     "modelway_request_size_bytes",
     "histogram",
@@ -241,6 +249,7 @@ START_SECONDS = Metric(
 
 TABLE: tuple[Metric, ...] = (
     REQUESTS,
+    REQUEST_SECONDS,
     REQUEST_BYTES,
     RESPONSE_BYTES,
     INFERENCE_REQUESTS,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +13,24 @@ import numpy as np
 import pytest
 
 from modelway.bundles.store import open_bundle
-from modelway.domain.errors import EndpointNotFound, LoadFailed, OutOfMemory, VersionNotFound
+from modelway.domain.errors import (
+    DeadlineExceeded,
+    EndpointNotFound,
+    LoadFailed,
+    OutOfMemory,
+    VersionNotFound,
+)
 from modelway.domain.tables import Table
 from modelway.inference.catalogue import Catalogue, Entry, _file_bytes
+from modelway.inference.dataplane import DataPlane
 from modelway.inference.deployments import KEPT_VERSIONS, Deployments
 from modelway.inference.implicit import ImplicitRouter
-from support.served import FLOWER, catalogue_of, compiled_bundle, flower_graph
+from modelway.inference.loading import LoadedModel
+from modelway.inference.metering import InferenceMetrics
+from modelway.settings import InferenceSettings
+from modelway.telemetry.instruments import Metrics
+from modelway.telemetry.slots import Slot
+from support.served import FLOWER, catalogue_of, compiled_bundle, flower_graph, loaded
 
 Result = TypeVar("Result")
 
@@ -89,6 +103,54 @@ def test_models_that_take_turns_in_one_place_answer_who_waited_for_them(
         for _ in range(3):
             answers = await asyncio.gather(*(ask(catalogue, one) for one in found * 3))
             assert answers == [2] * 9
+
+    run(work)
+
+
+def test_who_opens_one_model_does_not_wait_for_another(bundles: Mapping[str, Path]) -> None:
+    slow_goes_on = threading.Event()
+
+    def load(name: str, folder: Path) -> LoadedModel:
+        if name == "a":
+            assert slow_goes_on.wait(30)
+        return loaded(folder, name)
+
+    async def work() -> None:
+        settings = InferenceSettings()
+        catalogue = Catalogue(load, InferenceMetrics(Metrics(Slot.in_memory())), settings)
+        slow, quick, _ = entries(catalogue, bundles)
+        opening = asyncio.create_task(catalogue.opened(slow))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await catalogue.opened(quick)
+        assert (slow.state, quick.state) == ("loading", "ready")
+        slow_goes_on.set()
+        await opening
+        assert slow.held_bytes > 0
+
+    run(work)
+
+
+def test_who_wants_no_answer_any_more_does_not_wait_for_a_model(
+    bundles: Mapping[str, Path],
+) -> None:
+    goes_on = threading.Event()
+
+    def load(name: str, folder: Path) -> LoadedModel:
+        assert goes_on.wait(30)
+        return loaded(folder, name)
+
+    async def work() -> None:
+        settings = InferenceSettings()
+        catalogue = Catalogue(load, InferenceMetrics(Metrics(Slot.in_memory())), settings)
+        first, *_ = entries(catalogue, bundles)
+        plane = DataPlane(ImplicitRouter(catalogue, [first]), catalogue, settings=settings)
+        with pytest.raises(DeadlineExceeded, match="opening the model"):
+            await plane.opened("a", None, time.monotonic() + 0.02)
+        assert first.state == "loading", "others may wait for it"
+        goes_on.set()
+        await plane.opened("a", None, time.monotonic() + 30)
+        plane.close()
 
     run(work)
 

@@ -80,8 +80,11 @@ class Served:
         self.server.refusal = app.refusal
         self.ours: list[socket.socket] = []
 
-    def _observe(self, status: int, came: Sequence[int], sent: Sequence[int]) -> None:
-        assert len(came) == len(sent)
+    def _observe(
+        self, status: int, seconds: Sequence[float], came: Sequence[int], sent: Sequence[int]
+    ) -> None:
+        assert len(seconds) == len(came) == len(sent)
+        assert all(0 <= one < 60 for one in seconds)
         self.counted.append((status, len(came)))
 
     async def __aenter__(self) -> Served:

@@ -1,0 +1,125 @@
+"""Connections to a socket that several processes listen on, shared out among them.
+
+An event loop's own server accepts all that wait once it is woken, so whoever wakes first has them
+all: thirty callers who come at once would end up with one of several workers, and stay there. Here
+one is accepted a turn of the loop, by a process that holds no more connections than any other; who
+holds more gives the others a moment first. So nobody needs to be asked, and where the others have
+ended or hang a connection waits for that moment and no longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+_log = logging.getLogger("modelway.rest")
+
+_BACKLOG = 2048
+_MOMENT_S = 0.002
+_PAUSE_S = 0.1
+"""How long nothing is accepted after the system had no room for a connection."""
+
+_MOST_SLOTS = 1024
+_WORD_BYTES = 8
+
+
+class Census:
+    """How many connections each process holds, in a file that all of them map.
+
+    ``slot`` is this process's own place, and whoever takes it over begins with none. A place holds
+    0 while nobody is in it, else one more than there are connections.
+    """
+
+    def __init__(self, path: Path, slot: int) -> None:
+        with path.open("a+b") as file:
+            file.truncate(_MOST_SLOTS * _WORD_BYTES)
+            self._memory = mmap.mmap(file.fileno(), _MOST_SLOTS * _WORD_BYTES)
+        self._words = memoryview(self._memory).cast("q")
+        self._slot = slot
+        self.hold(0)
+
+    def hold(self, connections: int) -> None:
+        """So many connections are here now."""
+        self._words[self._slot] = connections + 1
+
+    def leave(self) -> None:
+        """Nobody is here any more."""
+        self._words[self._slot] = 0
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether no other process holds fewer connections than this one."""
+        own = self._words[self._slot]
+        return all(word >= own for word in self._words.tolist() if word)
+
+
+class Accepting:
+    """Accepts what comes to ``listener``, which stays the caller's, until it is closed."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        census: Census,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener.dup()
+        self._protocol = protocol
+        self._census = census
+        self._begun: set[asyncio.Task[object]] = set()
+        self._later: asyncio.TimerHandle | None = None
+        self._listener.setblocking(False)
+        self._listener.listen(_BACKLOG)
+        self._watch()
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._later is not None:
+            self._later.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        self._census.leave()
+
+    def _watch(self) -> None:
+        self._loop.add_reader(self._listener, self._look)
+
+    def _look(self) -> None:
+        """Somebody waits: accept, or let another process."""
+        if self._census.is_mine:
+            self._accept()
+        else:
+            self._loop.remove_reader(self._listener)
+            self._later = self._loop.call_later(_MOMENT_S, self._after_all)
+
+    def _after_all(self) -> None:
+        """Whoever still waits waits for us."""
+        self._watch()
+        self._accept()
+
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another process was quicker, or the caller has left
+        except OSError as error:
+            # No descriptor is left, or no memory: what waits is accepted when there is again.
+            _log.error("a connection could not be accepted: %s", error)
+            self._loop.remove_reader(self._listener)
+            self._later = self._loop.call_later(_PAUSE_S, self._watch)
+            return
+        accepted.setblocking(False)
+        if accepted.family != socket.AF_UNIX:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connecting = self._loop.connect_accepted_socket(self._protocol, accepted)
+        task = self._loop.create_task(connecting)
+        self._begun.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("a connection could not be opened", exc_info=task.exception())
