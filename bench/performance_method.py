@@ -153,8 +153,9 @@ def failures(content: dict[str, Any]) -> Iterator[str]:
 
 def _is_later(other: dict[str, Any], failed: dict[str, Any]) -> bool:
     """Whether a server was measured with a model after it had failed with it."""
-    same = all(other.get(key) == failed.get(key) for key in ("peer", "model", "form"))
-    return same and other["what"] != "failed" and other["run"] > failed["run"]
+    keys = ("peer", "model", "form", "connections", "rows", "models")
+    same = all(other.get(key) == failed.get(key) for key in keys)
+    return same and other["what"] == failed["stage"][0] and other["run"] > failed["run"]
 
 
 def _case(figure: dict[str, Any]) -> str:

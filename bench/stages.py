@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from modelway.composition.serving import ServeRequest, plan_of
 from modelway.composition.worker import loop_factory
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest
+from modelway.domain.tables import Table
 from modelway.rest.connection import Connection
 from modelway.rest.encoding import AnswerEncoder
 from modelway.rest.http import Response
@@ -92,17 +94,27 @@ async def measured(bundle: Path, rows: pd.DataFrame, together: int) -> dict[str,
                 asker.give("x" * 36, _ANSWER, len(body))
 
         starts = range(0, len(requests) - together, together)
-        tables = [model.decoder.decode(content).table for content in contents]
-        asked = [InferenceRequest("model", table, new_prediction_id()) for table in tables]
-        parts = [asked[start : start + together] for start in starts]
-        answers = [service.plane.infer_together(part, model) for part in parts[:AT_ONCE]]
         encode = AnswerEncoder(model.bundle).each
-        run = model.execution.together
-        found = {
-            "decode": await microseconds(model.decoder.row, contents),
-            "run": await microseconds(lambda k: run(tables[k : k + together]), starts, together),
-            "encode": await microseconds(encode, answers, together),
-        }
+        table = model.decoder.decode(contents[0]).table
+        asked = [InferenceRequest("model", table, new_prediction_id())] * together
+        (named, *_) = service.plane.infer_together(asked[:1], model)
+
+        def decoded(start: int) -> list[Table]:
+            part = contents[start : start + together]
+            return [model.decoder.decode(content).table for content in part]
+
+        def run(start: int) -> Sequence[Any]:
+            return model.execution.together(decoded(start))
+
+        def encoded(start: int) -> None:
+            encode([replace(named, outputs=outputs) for outputs in run(start)])
+
+        # Each is measured with those before it: what one makes anew the next would find made.
+        so_far = [await microseconds(call, starts, together) for call in (decoded, run, encoded)]
+        copied = await microseconds(lambda _: [replace(named) for _ in asked], starts, together)
+        so_far[2] -= copied
+        steps = zip(("decode", "run", "encode"), so_far, [0.0, *so_far], strict=False)
+        found = {name: until - before for name, until, before in steps}
         whole = await microseconds(turn, starts, together, turns=True)
         for head in service.server.known_heads.by_bytes.values():
             head.notes.together = given_nothing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -59,9 +61,6 @@ class Caller:
             thread.join()
 
     def _ask(self, k: int) -> None:
-        import http.client
-        import json
-
         host, _, port = self._service.url.removeprefix("http://").partition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=30)
         body = json.dumps(ROW)
@@ -105,6 +104,26 @@ def test_a_version_is_swapped_under_load_and_the_old_one_stays_addressable(
     said: Any = missing.json
     assert (missing.status, said["code"]) == (404, "version-not-found")
     assert len(admin.workers()) == int(workers)
+
+
+def test_connections_that_stay_are_shared_out_among_workers(
+    serve: Serve, bundles: Mapping[str, Path]
+) -> None:
+    service = serve(f"flower={bundles['first']}", "--workers", "2")
+    admin = Administered(service)
+    address = service.url.removeprefix("http://")
+    connections = [http.client.HTTPConnection(address, timeout=30) for _ in range(20)]
+    for one in connections:
+        one.request("GET", "/health/live")
+        assert one.getresponse().read()
+
+    def shared() -> bool:
+        held = [admin.metric(f'modelway_connections{{slot="{slot}"}}') for slot in (0, 1)]
+        return sum(held) >= len(connections) and abs(held[0] - held[1]) <= 1
+
+    until(shared)
+    for one in connections:
+        one.close()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -202,6 +221,7 @@ def test_a_killed_worker_comes_back_with_what_was_swapped_in_and_numbers_go_on(
 ) -> None:
     service = serve(f"flower={bundles['first']}", "--workers", "2")
     admin = Administered(service)
+    first: Any = service.ask("/models/flower").json
     assert admin.load(bundles["second"]).status == 200
     for _ in range(10):
         certainty(service)
@@ -216,8 +236,10 @@ def test_a_killed_worker_comes_back_with_what_was_swapped_in_and_numbers_go_on(
     until(lambda: _answers(service))
     until(lambda: len(admin.workers()) == 2)
     assert time.monotonic() - started < 10
+    older = f"/models/flower/versions/{first['version']}/predict"
     for _ in range(10):
         assert certainty(service) == CERTAINTY["second"]
+        assert certainty(service, older) == CERTAINTY["first"]
     assert admin.metric(counted) >= before + 10
     assert sum(admin.metric(f'modelway_worker_restarts_total{{slot="{k}"}}') for k in (0, 1)) == 2
 

@@ -146,7 +146,8 @@ def _by_the_document(service: Service, seeded: int, statuses: Counter[int]) -> I
             response = case.call(timeout=20)
             sent += 1
             statuses[response.status_code] += 1
-            assert response.status_code < 500, case.as_curl_command()
+            in_haste = response.status_code == 504 and "modelway-timeout-ms" in case.headers
+            assert response.status_code < 500 or in_haste, case.as_curl_command()
 
         ask()
         yield sent

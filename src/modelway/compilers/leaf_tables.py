@@ -75,17 +75,22 @@ def _tables(model: Any) -> LeafTables:
     n_targets = sum(n_targets for _, n_targets in sums)
     by_target = [[tree for tree in trees if tree.target == k] for k in range(n_targets)]
     n_trees = max(map(len, by_target))
+    if 2 * width * n_trees * n_targets > _MOST_BYTES:
+        raise _Unfit
     placed = [
         (t * n_targets + k, tree)
         for k, its_trees in enumerate(by_target)
         for t, tree in enumerate(its_trees)
     ]
-    thresholds = [
-        np.unique([n.threshold for _, tree in placed for n in tree.nodes if n.column == column])
-        for column in range(width)
-    ]
+    seen: list[list[float]] = [[] for _ in range(width)]
+    for tree in trees:
+        for node in tree.nodes:
+            seen[node.column].append(node.threshold)
+    thresholds = [np.unique(one) for one in seen]
     states = sum(len(one) + 2 for one in thresholds)
-    if states * n_trees * n_targets > _MOST_BYTES:
+    rest = _rest(model, ensembles)
+    n_bytes = (states + MOST_LEAVES * 8) * n_trees * n_targets + len(rest)
+    if n_bytes > _MOST_BYTES:
         raise _Unfit
     leaves = np.zeros((n_trees * n_targets, MOST_LEAVES))
     for place, tree in placed:
@@ -95,7 +100,7 @@ def _tables(model: Any) -> LeafTables:
         states=_states(thresholds, placed, n_trees * n_targets).tobytes(),
         leaves=leaves.astype("<f8").tobytes(),
         sums=sums,
-        rest=_rest(model, ensembles),
+        rest=rest,
     )
 
 

@@ -22,7 +22,8 @@ from modelway.composition.administration import administer
 from modelway.composition.plan import PlannedEndpoint, ServePlan
 from modelway.composition.watching import Watching
 from modelway.domain.errors import EndpointNotFound, Unavailable
-from modelway.inference.ports import ModelState
+from modelway.inference.ports import KEPT_VERSIONS, ModelState
+from modelway.rest.accepting import CENSUS, Census
 from modelway.supervisor.workers import Late, Supervisor, WorkerCommand
 from modelway.telemetry import metrics as table
 from modelway.telemetry.instruments import Metrics
@@ -165,6 +166,8 @@ class Fleet:
         }
 
     def _restarted(self, slot: int) -> None:
+        # Nobody waits for who is gone to accept a connection.
+        Census(Path(self._plan.metrics_folder) / CENSUS, slot).leave()
         self._metrics.counter(table.WORKER_RESTARTS, slot=str(slot)).add()
 
     async def _read(self) -> None:
@@ -177,12 +180,17 @@ class Fleet:
 def _with(plan: ServePlan, name: str, folder: Path) -> ServePlan:
     """The plan with a bundle under a name, which may be new; where there is no default, it is."""
     endpoints = tuple(
-        msgspec.structs.replace(one, folder=str(folder)) if one.name == name else one
-        for one in plan.endpoints
+        _changed(one, str(folder)) if one.name == name else one for one in plan.endpoints
     )
     if name not in {one.name for one in endpoints}:
         endpoints = (*endpoints, PlannedEndpoint(name, str(folder)))
     return msgspec.structs.replace(plan, endpoints=endpoints, default=plan.default or name)
+
+
+def _changed(endpoint: PlannedEndpoint, folder: str) -> PlannedEndpoint:
+    """The endpoint with another bundle; the one before stays known."""
+    older = [one for one in (*endpoint.older, endpoint.folder) if one != folder]
+    return msgspec.structs.replace(endpoint, folder=folder, older=tuple(older[1 - KEPT_VERSIONS :]))
 
 
 def _without(plan: ServePlan, name: str) -> ServePlan:

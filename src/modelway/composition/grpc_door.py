@@ -23,6 +23,7 @@ from modelway.telemetry.spans import Spans
 if TYPE_CHECKING:
     from modelway.grpc.door import GrpcDoor
     from modelway.inference.dataplane import DataPlane
+    from modelway.telemetry.access import AccessLog
     from modelway.telemetry.instruments import Metrics
 
 _LIBRARIES = {
@@ -119,6 +120,7 @@ async def open_door(
     settings: GrpcSettings,
     address: str,
     metrics: Metrics,
+    access: AccessLog,
     spans: Spans | None = None,
     statistics: Statistics | None = None,
 ) -> GrpcDoor:
@@ -134,6 +136,6 @@ async def open_door(
     from modelway.grpc.door import GrpcDoor
     from modelway.grpc.metering import GrpcMetrics
 
-    door = GrpcDoor(statistics or Statistics(), spans, GrpcMetrics(metrics).observe)
+    door = GrpcDoor(statistics or Statistics(), spans, GrpcMetrics(metrics, access).observe)
     await door.start(plane, settings, address)
     return door

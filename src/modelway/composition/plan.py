@@ -17,12 +17,16 @@ from modelway.settings import (
 
 
 class PlannedEndpoint(msgspec.Struct, frozen=True):
-    """A bundle's folder and the name it answers under; ``route`` and ``output_name`` if wanted."""
+    """A bundle's folder and the name it answers under; ``route`` and ``output_name`` if wanted.
+
+    ``older`` are the folders of versions that answered before, the newest last.
+    """
 
     name: str
     folder: str
     route: str | None = None
     output_name: str | None = None
+    older: tuple[str, ...] = ()
 
 
 class ServePlan(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from modelway.composition.elsewhere import ByAdministration
 from modelway.composition.isolation import opener
 from modelway.composition.plan import ServePlan
 from modelway.console import pages
+from modelway.domain.errors import ModelwayError
 from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.counting import Counting
 from modelway.inference.dataplane import DataPlane
@@ -26,7 +28,7 @@ from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.metering import InferenceMetrics
 from modelway.inference.statistics import Statistics
-from modelway.rest.accepting import Census
+from modelway.rest.accepting import CENSUS, Census
 from modelway.rest.app import App, create_app
 from modelway.rest.encoding import PREDICTION, AnswerEncoder
 from modelway.rest.metering import HttpMetrics
@@ -38,11 +40,14 @@ from modelway.settings import ServeSettings
 from modelway.telemetry.access import AccessLog
 from modelway.telemetry.instruments import Metrics
 from modelway.telemetry.machine import EVERY_S, Machine
+from modelway.telemetry.metrics import CONNECTIONS
 from modelway.telemetry.slots import Slot
 from modelway.telemetry.spans import PassedOn, Spans
 
 if TYPE_CHECKING:
     from modelway.grpc.door import GrpcDoor
+
+_log = logging.getLogger(__name__)
 
 _SPANS_S = 2.0
 """How long the last spans have to be sent."""
@@ -59,6 +64,7 @@ class Service:
         self._slot = slot
         self.metrics = Metrics(Slot.open(Path(plan.metrics_folder), str(slot)))
         self._meter = InferenceMetrics(self.metrics)
+        self._connections = self.metrics.gauge(CONNECTIONS)
         self._machine = Machine(self.metrics, Path(plan.home))
         self._statistics = Statistics()
         self._catalogue = Catalogue(self._load, self._meter, plan.inference)
@@ -84,7 +90,7 @@ class Service:
         Where the sockets are ``shared``, other processes accept on them too.
         """
         folder = Path(self._plan.metrics_folder)
-        census = Census(folder / "connections", self._slot) if shared else None
+        census = Census(folder / CENSUS, self._slot) if shared else None
         await self.server.start(listeners, census)
         self._read()
 
@@ -98,6 +104,7 @@ class Service:
         plan = self._plan
         live = []
         for one in plan.endpoints:
+            await self._know(one.name, one.older)
             bundle = await asyncio.to_thread(open_bundle, Path(one.folder))
             live.append(self._catalogue.add(one.name, bundle))
         router = ImplicitRouter(self._catalogue, live, plan.default)
@@ -149,9 +156,20 @@ class Service:
                 self._plan.grpc,
                 self._plan.grpc_address,
                 self.metrics,
+                AccessLog(self._plan.telemetry.access_log),
                 self._spans,
                 self._statistics,
             )
+
+    async def _know(self, name: str, folders: Sequence[str]) -> None:
+        """Know versions that answered before this process began; one that is gone is not known."""
+        for folder in folders:
+            try:
+                bundle = await asyncio.to_thread(open_bundle, Path(folder))
+            except ModelwayError as error:
+                _log.warning("an older version of %s is not known any more: %s", name, error)
+            else:
+                self._catalogue.add(name, bundle)
 
     def _load(self, name: str, folder: Path) -> LoadedModel:
         opened = opener(self._plan.inference, allow_pickle=self._plan.allow_pickle)
@@ -167,6 +185,7 @@ class Service:
 
     def _read(self) -> None:
         self._machine.read()
+        self._connections.set(len(self.server.connections))
         self._meter.look(self._catalogue)
         self._reading = asyncio.get_running_loop().call_later(EVERY_S, self._read)
 

@@ -30,6 +30,7 @@ from modelway.composition.service import Service
 from modelway.composition.watching import Watching
 from modelway.domain.errors import BadValue, LoadFailed, ModelwayError
 from modelway.inference.ports import ModelState
+from modelway.supervisor.sockets import listen_no_more
 from modelway.telemetry.logs import configure_logs
 
 _log = logging.getLogger(__name__)
@@ -119,7 +120,11 @@ async def _alone(
     await stopped.wait()
     if following is not None:
         following.cancel()
-    await asyncio.gather(service.drain(), administration.drain(0))
+    draining = asyncio.gather(service.drain(), administration.drain(0))
+    await asyncio.sleep(0)  # by then nothing here accepts any more
+    for listener in listeners:
+        listen_no_more(listener)
+    await draining
     if not service.close():
         _exit()
 

@@ -28,7 +28,13 @@ from modelway.grpc.statuses import Told
 from modelway.inference.classification import largest
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.loading import LoadedModel
-from modelway.inference.named_tensors import inputs_of, outputs_of, table_of, tensors_of
+from modelway.inference.named_tensors import (
+    check_wanted,
+    inputs_of,
+    outputs_of,
+    table_of,
+    tensors_of,
+)
 from modelway.inference.validation import Checked
 
 SERVICE = "inference.GRPCInferenceService"
@@ -180,15 +186,20 @@ class InferenceService:
 
 
 def _table(request: messages.ModelInferRequest, model: LoadedModel, max_rows: int) -> Checked:
+    check_wanted(model, _wanted(request))
     return table_of(model, tensors_in(request, max_rows))
+
+
+def _wanted(request: messages.ModelInferRequest) -> list[str] | None:
+    """The outputs that are asked for, None for all."""
+    return [one.name for one in request.outputs] or None
 
 
 def _answer(
     request: messages.ModelInferRequest, model: LoadedModel, response: InferenceResponse
 ) -> messages.ModelInferResponse:
     """The answer with the outputs that are asked for. Raises InvalidInput."""
-    wanted = [one.name for one in request.outputs] or None
-    tensors = tensors_of(model, response, wanted)
+    tensors = tensors_of(model, response, _wanted(request))
     for k, one in enumerate(request.outputs):
         n_classes = _n_classes(one)
         if n_classes:

@@ -230,7 +230,7 @@ def _ours(error: Exception) -> ModelwayError:
 
 def _cut(outputs: Outputs, tables: Sequence[Table]) -> list[Answer]:
     """Each table's own rows of the outputs."""
-    whole = Whole(outputs)
+    whole = Whole(outputs, sum([table.n_rows for table in tables]))
     parts: list[Answer] = []
     start = 0
     for table in tables:

@@ -6,7 +6,8 @@ answering; those not asked for longest are closed where the open ones would take
 they may. What somebody still reads for or waits for is never closed under them.
 
 How much a model takes is what the process grew by while it was opened, at least the size of its
-file: no library says it better.
+file: no library says it better. So where that is bounded, one is opened after the other; else ONNX
+graphs are opened side by side.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from modelway.bundles.store import Bundle
 from modelway.domain.errors import EndpointNotFound, ModelwayError, OutOfMemory, VersionNotFound
+from modelway.inference.execution import ONNX
 from modelway.inference.loading import LoadedModel, served_signature
 from modelway.inference.ports import Meter
 from modelway.settings import InferenceSettings
@@ -90,7 +93,7 @@ class Catalogue:
         self._memory_bytes = settings.memory_bytes
         self._pinned = settings.pinned_names
         self._entries: dict[str, dict[str, Entry]] = {}
-        self._making_room = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
         self._loading = self._n_loads = 0
         self._retiring: set[asyncio.Task[None]] = set()
         self._clock = 0
@@ -187,23 +190,27 @@ class Catalogue:
         return all(ended)
 
     async def _open(self, entry: Entry) -> LoadedModel:
-        async with self._making_room:
+        # What it takes is known when it is there; and what libraries read runs their code.
+        alone = self._memory_bytes or entry.bundle.manifest.runtime != ONNX
+        async with self._one_at_a_time if alone else nullcontext():
             await self._make_room(entry)
-            # Whoever is to be opened next reckons with it.
-            entry.held_bytes = _file_bytes(entry.bundle.folder)
-        try:
-            model, grown = await self._loaded(entry)
-        except ModelwayError as error:
-            entry.held_bytes, entry.fault = 0, error
-            self.meter.load_failed(entry.name, error.code)
-            _log.error("%s cannot be opened: %s", entry.name, error)
-            raise
-        entry.held_bytes = max(grown, entry.held_bytes)
+            model, grown = await self._tried(entry)
+        entry.held_bytes = max(grown, _file_bytes(entry.bundle.folder))
         entry.model, entry.fault = model, None
         self.meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
         if entry.gone:
             self.retire(entry)
         return model
+
+    async def _tried(self, entry: Entry) -> tuple[LoadedModel, int]:
+        """The same as ``_loaded``; what goes wrong is the entry's fault."""
+        try:
+            return await self._loaded(entry)
+        except ModelwayError as error:
+            entry.fault = error
+            self.meter.load_failed(entry.name, error.code)
+            _log.error("%s cannot be opened: %s", entry.name, error)
+            raise
 
     async def _loaded(self, entry: Entry) -> tuple[LoadedModel, int]:
         """The entry's model, and what the process grew by, 0 where others were loaded meanwhile."""
@@ -228,9 +235,8 @@ class Catalogue:
             open_ones = [one for one in self if one.model is not None and not one.pinned]
             idle = [one for one in open_ones if not one.busy]
             oldest = min(idle, key=lambda one: one.used, default=None)
-            if oldest is None and (self._loading or (open_ones and patience > 0)):
-                # What is being opened answers first whom it is opened for.
-                patience -= 0 if self._loading else _DRAIN_TICK_S
+            if oldest is None and open_ones and patience > 0:
+                patience -= _DRAIN_TICK_S
                 await asyncio.sleep(_DRAIN_TICK_S)
                 continue
             if oldest is None:

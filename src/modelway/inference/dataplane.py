@@ -56,6 +56,7 @@ class DataPlane:
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="aside")
         self._open: set[Future[Any]] = set()
         self._most_open = settings.queue_requests
+        self._patience_s = settings.deadline_s
 
     def admit(self, endpoint: str, headers: Mapping[str, str]) -> str | None:
         """Who calls; a door asks before it decodes anything. Raises what the admission raises."""
@@ -85,7 +86,8 @@ class DataPlane:
         model = self.catalogue.at_hand(entry)
         if model is not None:
             return model
-        return await in_time(self.catalogue.opened(entry), deadline, "opening the model")
+        opening = self.catalogue.opened(entry)
+        return await in_time(opening, self._until(deadline), "opening the model")
 
     async def infer(self, request: InferenceRequest, live: LoadedModel) -> InferenceResponse:
         """The answer of the model that the router chooses, to a request read by that of ``live``.
@@ -111,7 +113,7 @@ class DataPlane:
     def infer_together(
         self, requests: Sequence[InferenceRequest], live: LoadedModel
     ) -> list[InferenceResponse | None]:
-        """The answers to requests that were read by ``live``, from as few calls of it as can be.
+        """The answers to requests that were read by ``live``, from one call of it.
 
         None is for a request that is to be asked alone (``infer``), and of which nobody was told:
         another model answers it, or it could not be answered with the others.
@@ -156,7 +158,7 @@ class DataPlane:
     ) -> Result:
         """Run ``work`` off the event loop: reading or writing what is large.
 
-        While it reads for ``model``, that one is not closed.
+        While its caller waits for what it reads for ``model``, that one is not closed.
 
         Raises:
             QueueFull: so much is to be read that it waits already.
@@ -171,7 +173,7 @@ class DataPlane:
             self._open.add(future)
             future.add_done_callback(self._open.discard)
             what = "writing the answer" if model is None else "reading the request"
-            return await in_time(asyncio.wrap_future(future), deadline, what)
+            return await in_time(asyncio.wrap_future(future), self._until(deadline), what)
         finally:
             if model is not None:
                 model.asides -= 1
@@ -183,6 +185,10 @@ class DataPlane:
         """
         self._pool.shutdown(wait=False, cancel_futures=True)
         return self.catalogue.abandon() and not self._open
+
+    def _until(self, deadline: float | None) -> float:
+        """When an answer is of no more use: what its caller says, or as the settings have it."""
+        return time.monotonic() + self._patience_s if deadline is None else deadline
 
     def _is_mine(self, request: InferenceRequest, live: LoadedModel) -> bool:
         """Whether ``live`` is who answers; an error of the router's is not for here."""

@@ -12,7 +12,7 @@ from modelway.domain.errors import DeadlineExceeded
 Result = TypeVar("Result")
 
 
-async def in_time(awaited: Awaitable[Result], deadline: float | None, what: str) -> Result:
+async def in_time(awaited: Awaitable[Result], deadline: float, what: str) -> Result:
     """What is awaited, which is cancelled if it is not there by ``deadline`` (``time.monotonic``).
 
     May be awaited outside a task.
@@ -20,8 +20,6 @@ async def in_time(awaited: Awaitable[Result], deadline: float | None, what: str)
     Raises:
         DeadlineExceeded: ``what`` took too long.
     """
-    if deadline is None:
-        return await awaited
     future = asyncio.ensure_future(awaited)
     try:
         await asyncio.wait((future,), timeout=max(0.0, deadline - time.monotonic()))

@@ -16,10 +16,7 @@ from modelway.bundles.store import open_bundle
 from modelway.domain.names import check_name
 from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.implicit import ImplicitRouter
-from modelway.inference.ports import ModelState
-
-KEPT_VERSIONS = 20
-"""So many versions of a model are known, the newest."""
+from modelway.inference.ports import KEPT_VERSIONS, ModelState
 
 
 class Deployments:

@@ -190,7 +190,10 @@ class Execution:
         if 0 < units <= self._inline_units:
             if self._gathers and not table.parameters:
                 return self._gathering.add(table, units, self._inline_units)
-            return _there(self._sampled(table))
+            outputs = self._sampled(table)
+            if self._watch is not None:
+                self._watch.batch(table.n_rows, 1, self.cost.seconds(units))
+            return _there(outputs)
         if units == 0 and self._is_tabular:
             return _there(no_rows(self._manifest))
         return self._queued(table, units, deadline)
@@ -200,15 +203,14 @@ class Execution:
         """Whether rows of several requests are answered at once here, by one call."""
         return self._gathers and self._inline_units > 0 and not self._closed
 
+    @property
+    def most_together(self) -> int:
+        """How many rows cost no more than may be spent at once, at least one."""
+        return max(1, self._inline_units)
+
     def together(self, tables: Sequence[Table]) -> Sequence[Answer]:
-        """The answers to tables of one row each, here and now, where it ``gathers``; in as few
-        calls as cost no more than may be spent at once.
-        """
-        most = self._inline_units
-        if len(tables) <= most:
-            return self._gathered(tables) if tables else ()
-        parts = (tables[start : start + most] for start in range(0, len(tables), most))
-        return [answer for part in parts for answer in self._gathered(part)]
+        """The answers to tables here and now, from one call, where it ``gathers``."""
+        return self._gathered(tables) if tables else ()
 
     def abandon(self) -> bool:
         """Take nothing more and drop what waits; gives whether the model is closed.
@@ -243,7 +245,9 @@ class Execution:
         """The answers to what came in one turn of the loop."""
         answers = answers_merged(tables, self._sampled)
         if self._watch is not None:
-            self._watch.batch(sum([one.n_rows for one in tables]), len(tables), 0.0)
+            rows = sum([one.n_rows for one in tables])
+            # What a call costs is measured now and then only.
+            self._watch.batch(rows, len(tables), self.cost.seconds(rows))
         return answers
 
     def _took(self, table: Table, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -80,12 +80,26 @@ def outputs_of(bundle: Bundle) -> list[TensorFace]:
         if _has_names(signature.label_names, classes):
             faces.append(TensorFace(LABEL, Datatype.BYTES, (-1,)))
         return faces
-    if signature.outputs:
+    if signature.outputs and not (signature.is_tabular and len(signature.outputs) == 1):
         return [_face(spec) for spec in signature.outputs]
+    if signature.outputs:
+        # Whatever it was declared as, the only value of a row is its prediction.
+        return [replace(_face(signature.outputs[0]), name=PREDICTION)]
     if manifest.task is Task.FUNCTION:
         return []
     datatype = Datatype.INT64 if manifest.task is Task.CLUSTERING else Datatype.FP64
     return [TensorFace(PREDICTION, datatype, (-1,))]
+
+
+def check_wanted(model: LoadedModel, wanted: Sequence[str] | None) -> None:
+    """Do nothing if a model gives what is wanted, as far as that is known before it is asked.
+
+    Raises:
+        InvalidInput: it does not, or something is wanted twice.
+    """
+    faces = outputs_of(model.bundle) if wanted is not None else []
+    if wanted is not None and faces:
+        _check_wanted(wanted, [face.name for face in faces], model.name)
 
 
 def table_of(model: LoadedModel, tensors: Sequence[NamedTensor]) -> Checked:

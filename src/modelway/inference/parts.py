@@ -14,12 +14,13 @@ from modelway.domain.tables import Array
 
 
 class Whole:
-    """All that one call gave."""
+    """All that one call gave, ``n_rows`` of it."""
 
-    __slots__ = ("_lists", "outputs")
+    __slots__ = ("_lists", "n_rows", "outputs")
 
-    def __init__(self, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs, n_rows: int) -> None:
         self.outputs = outputs
+        self.n_rows = n_rows
         self._lists: Mapping[str, list[Any]] | None = None
 
     @property
@@ -55,6 +56,10 @@ class Part(Mapping[str, Array]):
 
 def single_row(outputs: Outputs) -> tuple[Mapping[str, list[Any]], int]:
     """Lists, and the place in each at which the only row of the outputs is."""
-    if type(outputs) is Part:
+    if type(outputs) is Part and outputs.whole.n_rows <= _MOST_LISTED:
         return outputs.whole.lists, outputs.start
-    return Whole(outputs).lists, 0
+    return Whole(outputs, 1).lists, 0
+
+
+_MOST_LISTED = 512
+"""Of more rows not all are made into lists for the sake of one."""

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from modelway.inference.loading import LoadedModel
 
 
+KEPT_VERSIONS = 20
+"""So many versions of a model are known, the newest."""
+
+
 class Router(Protocol):
     """Which version of which model answers.
 
     ``endpoints`` are the names that callers may use, in a stable order.
     ``live`` is the entry whose signature an endpoint's callers follow, or the one of a version.
     ``versions`` are all that can be asked for by name, the newest last.
-    ``choose`` may give another open model than the live one, for this request only.
+    ``choose`` may give another open model than the live one, for this request only. It may be asked
+    twice for a request, and says the same: the choice follows from the request.
     ``default`` is the endpoint behind ``/predict``, None if there is no such one.
     """
 

@@ -10,6 +10,8 @@ ended or hang a connection waits for that moment and no longer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import mmap
 import socket
@@ -18,10 +20,15 @@ from pathlib import Path
 
 _log = logging.getLogger("modelway.rest")
 
-_BACKLOG = 2048
 _MOMENT_S = 0.002
+_MOST_LEFT = 32
+"""How many are accepted at once that nobody else has accepted in a moment."""
+
 _PAUSE_S = 0.1
 """How long nothing is accepted after the system had no room for a connection."""
+
+CENSUS = "connections"
+"""The name of the census's file in the folder of the metrics."""
 
 _MOST_SLOTS = 1024
 _WORD_BYTES = 8
@@ -58,7 +65,7 @@ class Census:
 
 
 class Accepting:
-    """Accepts what comes to ``listener``, which stays the caller's, until it is closed."""
+    """Accepts what comes to ``listener``, which listens and stays the caller's, until closed."""
 
     def __init__(
         self,
@@ -73,7 +80,6 @@ class Accepting:
         self._begun: set[asyncio.Task[object]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._listener.setblocking(False)
-        self._listener.listen(_BACKLOG)
         self._watch()
 
     def close(self) -> None:
@@ -98,26 +104,34 @@ class Accepting:
     def _after_all(self) -> None:
         """Whoever still waits waits for us."""
         self._watch()
-        self._accept()
+        for _ in range(_MOST_LEFT):
+            if not self._accept():
+                break
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accept one connection; gives whether there was one."""
         try:
             accepted, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another process was quicker, or the caller has left
+            return False  # another process was quicker, or the caller has left
         except OSError as error:
+            if error.errno == errno.EINVAL:
+                self._loop.remove_reader(self._listener)
+                return False  # the service ends, and nobody listens any more
             # No descriptor is left, or no memory: what waits is accepted when there is again.
             _log.error("a connection could not be accepted: %s", error)
             self._loop.remove_reader(self._listener)
             self._later = self._loop.call_later(_PAUSE_S, self._watch)
-            return
+            return False
         accepted.setblocking(False)
         if accepted.family != socket.AF_UNIX:
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # the caller has left already
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connecting = self._loop.connect_accepted_socket(self._protocol, accepted)
         task = self._loop.create_task(connecting)
         self._begun.add(task)
         task.add_done_callback(self._done)
+        return True
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._begun.discard(task)

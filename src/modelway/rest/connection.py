@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         # The request that is being answered, and those behind it.
         self._answering: asyncio.Future[Any] | _Together | None = None
         self._waiting: deque[tuple[Request, bytes]] = deque()
-        self._refused: tuple[ModelwayError, str] | None = None
+        self._refused: tuple[ModelwayError, str, str | None] | None = None
         self._ending = False
         self._is_full = False  # of answers that the caller does not take
         # What the sweep looks at.
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
     def go_on(self, request: Request) -> None:
         """What it asked is not answered with others after all."""
         request.client = self._client
-        request.came_s = time.monotonic()
+        request.came_s = self._server.turn.began_s
         self._resume(request, b"", self._server.answer(request))
 
     def invite(self) -> None:
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         if self._answering is None and not self._waiting and not self._ending:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def refuse(self, error: ModelwayError, path: str = "") -> None:
+    def refuse(self, error: ModelwayError, path: str = "", request_id: str | None = None) -> None:
         """Answer with the error, as the path's protocol has it, and with nothing after it.
 
         What was asked before is answered before.
@@ -185,10 +185,10 @@ class Connection(asyncio.Protocol):
             return
         self._reader.stop()
         if self._answering is not None or self._waiting:
-            self._refused = error, path
+            self._refused = error, path, request_id
             return
         self._stop()
-        request = Request(new_prediction_id(), "", path, headers={})
+        request = Request(request_id or new_prediction_id(), "", path, headers={})
         request.came_s = time.monotonic()
         self._answered(request, self._server.refusal(path)(error, request), CLOSE)
         if self._transport.can_write_eof():

@@ -68,16 +68,20 @@ class AnswerEncoder:
                 return found
         return self.one_fully(response)
 
-    def each(self, responses: Sequence[InferenceResponse | None]) -> list[bytes | None]:
-        """The answers to single objects, as ``one`` gives them; None where there is none."""
-        none: list[bytes | None] = [None] * len(responses)
-        found = none if self._quick is None else self._quick.each(responses)
-        for k, response in enumerate(responses):
-            if found[k] is None and response is not None:
-                try:
-                    found[k] = self.one_fully(response)
-                except OutputInvalid:
-                    continue
+    def each(
+        self, responses: Sequence[InferenceResponse | None]
+    ) -> Sequence[bytes | OutputInvalid | None]:
+        """The answers to single objects, as ``one`` gives or raises; None where there is none."""
+        quick = [None] * len(responses) if self._quick is None else self._quick.each(responses)
+        found: list[bytes | OutputInvalid | None] = []
+        for response, content in zip(responses, quick, strict=True):
+            if content is not None or response is None:
+                found.append(content)
+                continue
+            try:
+                found.append(self.one_fully(response))
+            except OutputInvalid as error:
+                found.append(error)
         return found
 
     def one_fully(self, response: InferenceResponse) -> bytes:

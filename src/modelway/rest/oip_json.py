@@ -99,11 +99,24 @@ def read_data(
         PayloadTooLarge: it is nested too deeply.
     """
     if isinstance(data, msgspec.Raw):
+        if memoryview(data).nbytes > _SMALL_BYTES and datatype is not Datatype.BYTES:
+            _check_count(bytes(data), name, shape)
         array = _quickly(data, datatype, shape)
         if array is not None:
             return array
         data = _values(bytes(data), max_depth)
     return _typed(_flattened(data, name, shape), name, datatype, shape)
+
+
+def _check_count(text: bytes, name: str, shape: tuple[int, ...]) -> None:
+    """Refuse numbers that are more or fewer than the shape says, before they are read.
+
+    Between two numbers of a JSON text there is one comma, however they are nested.
+    """
+    count = text.count(b",") + 1
+    if count != prod(shape):
+        expected = f"data of length {prod(shape)}, as its shape {shape_text(shape)} says"
+        raise _mismatch(name, "wrong-shape", f"length {count}", expected)
 
 
 def _quickly(data: msgspec.Raw, datatype: Datatype, shape: tuple[int, ...]) -> Array | None:
@@ -233,6 +246,7 @@ def _mismatch(name: str, code: str, received: str, expected: str) -> SignatureMi
     return SignatureMismatch([Problem(_pointer(name), name[:80], code, received, expected)])
 
 
+_SMALL_BYTES = 4096
 _MOST_TYPED = 8
 """Axes up to which nested data is read by a type of its own."""
 

@@ -29,7 +29,13 @@ from modelway.domain.tables import Array
 from modelway.inference.decoding import Limits
 from modelway.inference.findings import LISTED_PROBLEMS, escaped, shown
 from modelway.inference.loading import LoadedModel
-from modelway.inference.named_tensors import NamedTensor, TensorFace, inputs_of, table_of
+from modelway.inference.named_tensors import (
+    NamedTensor,
+    TensorFace,
+    check_wanted,
+    inputs_of,
+    table_of,
+)
 from modelway.inference.raw_contents import RAW_DTYPES, Raw, array_of
 from modelway.inference.validation import Checked
 from modelway.rest.http import Request
@@ -104,6 +110,7 @@ def read_request(request: Request, model: LoadedModel, limits: Limits) -> Asked:
     wanted = None
     if envelope.outputs:
         wanted = [_wanted(one.name, one.parameters or _NOTHING, binary) for one in envelope.outputs]
+        check_wanted(model, [one.name for one in wanted])
     return Asked(
         table_of(model, tensors),
         envelope.id,

@@ -42,7 +42,8 @@ _FAULTS = {
     "415": ("UnsupportedMedia", "A content type that is not read here."),
     "422": ("Mismatch", "Values that do not fit the signature; `errors` names every one."),
     "500": ("Failed", "The model failed; the log of the service says why, by `request_id`."),
-    "503": ("NotReady", "Models are still being loaded."),
+    "503": ("NotReady", "Models are still being loaded, or too many requests wait."),
+    "504": ("TooLate", "The request's time was over before its answer."),
 }
 
 
@@ -97,7 +98,7 @@ def _paths(
 
 def _components(parts: Mapping[str, _Endpoint]) -> Schema:
     components: Schema = {"Problem": _PROBLEM_SCHEMA, "Warning": _WARNING_SCHEMA}
-    parameters: Schema = {"prediction-id": _OWN_ID}
+    parameters: Schema = {"prediction-id": _OWN_ID, "timeout": _TIMEOUT}
     for part in parts.values():
         components.update(part.components())
         parameters.update(part.parameters())
@@ -143,10 +144,10 @@ class _Endpoint:
     def post(self, operation: str) -> Schema:
         """Rows in a body, as the entry of a path."""
         asked = self._operation(operation, "Predict") | {
-            "parameters": [_OWN_ID_REF],
+            "parameters": [*_CONTROL],
             "requestBody": {"required": True, "content": self._request_content()},
             "responses": self._responses(
-                self._answers(), ("400", "406", "413", "415", "422", "500", "503")
+                self._answers(), ("400", "406", "413", "415", "422", "500", "503", "504")
             ),
         }
         return {"post": asked}
@@ -167,15 +168,15 @@ class _Endpoint:
         return {
             "get": self._operation(operation, summary)
             | {
-                "parameters": [*columns, _OWN_ID_REF],
-                "responses": self._responses(content, ("400", "406", "422", "500", "503")),
+                "parameters": [*columns, *_CONTROL],
+                "responses": self._responses(content, ("400", "406", "422", "500", "503", "504")),
             }
         }
 
     def template(self, path: str) -> Schema:
         """One row in a path, answered with the prediction alone, as the entry of the path."""
         sample = sample_row(self.signature)
-        parameters: list[Schema] = [_OWN_ID_REF]
+        parameters: list[Schema] = [*_CONTROL]
         for given in _PARAMETER.findall(path):
             column = self.signature.columns[self.signature.positions[given]]
             parameters.append(self._parameter(column, sample, "path") | {"name": given})
@@ -183,7 +184,7 @@ class _Endpoint:
         asked = self._operation(f"route_{self.name}", "Predict one row, the answer alone") | {
             "parameters": parameters,
             "responses": self._responses(
-                {"application/json": {"schema": alone}}, ("400", "404", "422", "500", "503")
+                {"application/json": {"schema": alone}}, ("400", "404", "422", "500", "503", "504")
             ),
         }
         return {"get": asked}
@@ -363,7 +364,17 @@ _OWN_ID: Schema = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
 }
 
-_OWN_ID_REF: Schema = {"$ref": "#/components/parameters/prediction-id"}
+_TIMEOUT: Schema = {
+    "name": "modelway-timeout-ms",
+    "in": "header",
+    "required": False,
+    "description": "After how many milliseconds the answer is of no more use.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+}
+
+_CONTROL: Sequence[Schema] = [
+    {"$ref": f"#/components/parameters/{name}"} for name in ("prediction-id", "timeout")
+]
 
 _ENTRY: Schema = {"name": _TEXT, "version": _TEXT, "task": _TEXT, "runtime": _TEXT}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from modelway.domain.errors import InvalidInput, ModelwayError, UnsupportedMedia
 from modelway.domain.identifiers import new_prediction_id
-from modelway.domain.inference import InferenceResponse
+from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.decoded import Decoded
 from modelway.inference.decoding import Limits
@@ -23,7 +23,7 @@ from modelway.rest.codecs import Formats, TableFormat
 from modelway.rest.encoding import AnswerEncoder
 from modelway.rest.http import JSON, Headers, Notes, Request, Response
 from modelway.rest.reading import Head
-from modelway.rest.together import Asked
+from modelway.rest.together import Asked, Asker
 
 ASIDE_BYTES = 64 * 1024
 """A body from this size on is read on a thread."""
@@ -80,13 +80,23 @@ class Prediction:
                 continue
             try:
                 call = control.call(self._plane, self._endpoint, new_prediction_id())
-            except ModelwayError:
+            except ModelwayError as error:
+                self._plane.refused(self._endpoint, control.headers, error)
+                asker.go_on(_failing(head, body, error))
                 continue
             decoded = model.decoder.row(body)
             if decoded is None:
                 asker.go_on(_admitted(head, body, call))
             else:
                 read.append((asker, head, body, call, call.request(decoded.table)))
+        most = model.execution.most_together
+        for start in range(0, len(read), most):
+            self._answer_read(read[start : start + most], model)
+
+    def _answer_read(
+        self, read: Sequence[tuple[Asker, Head, bytes, Call, InferenceRequest]], model: LoadedModel
+    ) -> None:
+        """Answer requests with one call of the model."""
         responses = self._plane.infer_together([one[-1] for one in read], model)
         contents = self._encoder(model).each(responses)
         for (asker, head, body, call, _), response, content in zip(
@@ -94,13 +104,16 @@ class Prediction:
         ):
             if response is None or content is None:
                 asker.go_on(_admitted(head, body, call))
+            elif isinstance(content, ModelwayError):
+                asker.go_on(_failing(head, body, content))
             else:
                 answer = Response(content, JSON, 200, answer_headers(response))
                 asker.give(call.prediction_id, answer, len(body))
 
     def _note(self, notes: Notes, request: Request) -> None:
         """Note that requests of this head may be answered together, if they may."""
-        if notes.control is not None and notes.control.is_usual and not request.captures:
+        is_whole = notes.answer is not None and not request.captures
+        if is_whole and notes.control is not None and notes.control.is_usual:
             notes.together = self._together
 
     async def _from_unusual(
@@ -213,6 +226,18 @@ def _admitted(head: Head, body: bytes, call: Call) -> Request:
     """The request of a call that was admitted already."""
     request = head.request(body)
     request.id, request.call = call.prediction_id, call
+    return request
+
+
+def _failing(head: Head, body: bytes, error: ModelwayError) -> Request:
+    """A request that is answered with an error, as errors look at its path."""
+
+    async def fail(_: Request) -> Response:
+        raise error
+
+    request = head.request(body)
+    request.notes = Notes()
+    request.notes.answer, request.notes.route = fail, head.notes.route
     return request
 
 

@@ -57,7 +57,7 @@ class Taker(Protocol):
         """A caller waits for ``100 Continue``."""
         ...
 
-    def refuse(self, error: ModelwayError, path: str) -> None:
+    def refuse(self, error: ModelwayError, path: str, request_id: str) -> None:
         """The connection cannot go on; ``path`` is what was asked for, as far as it came."""
         ...
 
@@ -125,6 +125,7 @@ class RequestReader:
         self._piece = b""  # the one in which the request began
         self._head_bytes = 0  # of the pieces before the one that is read
         self._piece_bytes = 0
+        self._silent_bytes = 0  # since the last piece of a body
 
     def stop(self) -> None:
         """Give nothing more of what comes."""
@@ -138,16 +139,22 @@ class RequestReader:
             if said is not None and end > 0 and len(data) == end + len(_END) + said.body_bytes:
                 self._taker.take_known(said, data[end + len(_END) :])
                 return
+        while data and not self._stopped:
+            data = self._parsed(data)
+
+    def _parsed(self, data: bytes) -> bytes:
+        """What is left of a piece once it was parsed."""
+        if not self.in_request:
             self._piece = data
         self._piece_bytes = len(data)
+        self._silent_bytes += len(data)
+        left = b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # Nothing is upgraded here: the request is answered as what it is, and what follows it
             # is read as what follows any request.
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.feed(rest)
+            left = data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self._refuse(MalformedPayload("this is no HTTP request"))
         else:
@@ -155,11 +162,16 @@ class RequestReader:
                 self._head_bytes += len(data)
                 if self._head_bytes > LARGEST_HEAD_BYTES:
                     self._refuse(_head_too_large())
+            elif self.in_request and self._silent_bytes > LARGEST_HEAD_BYTES:
+                # Of a chunk's extension or of a trailer, which may be as long as a head.
+                self._refuse(_head_too_large())
+        return left
 
     # What the parser finds, in the order in which it finds it.
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._silent_bytes = 0
         self.in_request = self._in_head = True
         self._url = b""
         self._headers = {}
@@ -173,7 +185,9 @@ class RequestReader:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
+        """One header; those behind a body are left out, for who looks at headers has looked."""
+        if not self._in_head:
+            return
         name = name.lower()
         if name == b"host":
             self._hosts += 1
@@ -184,6 +198,7 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
+        self._silent_bytes = 0
         headers = self._headers
         if self._piece_bytes > LARGEST_HEAD_BYTES or self._head_bytes > 0:
             size = sum(len(name) + len(value) + 4 for name, value in headers.items())
@@ -197,6 +212,7 @@ class RequestReader:
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
+        self._silent_bytes = 0
         if not self._body:
             self._body = piece
         else:
@@ -262,11 +278,8 @@ class RequestReader:
         if "%" in path:
             path = unquote(path)
         method = self._parser.get_method()
-        brought = self._headers.get(b"x-request-id")
         return Request(
-            brought.decode()
-            if brought is not None and _REQUEST_ID.fullmatch(brought)
-            else new_prediction_id(),
+            self._request_id(),
             _METHODS.get(method) or method.decode("latin-1"),
             path,
             raw_path=raw_path,
@@ -275,10 +288,18 @@ class RequestReader:
             body=bytes(self._body),
         )
 
+    def _request_id(self) -> str:
+        """The id that the request brought, or one of its own."""
+        brought = self._headers.get(b"x-request-id")
+        if brought is not None and _REQUEST_ID.fullmatch(brought):
+            return brought.decode()
+        return new_prediction_id()
+
     def _refuse(self, error: ModelwayError) -> None:
         if not self._stopped:
             self._stopped = True
-            self._taker.refuse(error, self._url.partition(b"?")[0].decode("latin-1"))
+            path = self._url.partition(b"?")[0].decode("latin-1")
+            self._taker.refuse(error, path, self._request_id())
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"the body is larger than the {self._max_body_bytes} bytes taken")

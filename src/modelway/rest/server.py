@@ -88,7 +88,7 @@ class Server:
     def enter(self, connection: Connection) -> None:
         """A connection was made."""
         self.connections.add(connection)
-        if self._census is not None:
+        if self._census is not None and not self.draining:
             self._census.hold(len(self.connections))
 
     def leave(self, connection: Connection) -> None:

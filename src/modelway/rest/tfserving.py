@@ -163,9 +163,9 @@ def routes(plane: DataPlane, settings: RestSettings) -> Iterator[tuple[str, Rout
     """Every path of the API; those of actions come first, for a name may be followed by one."""
     door = Servables(plane, Limits(settings.max_json_depth, settings.max_rows))
     actions = {
-        "predict": Route(POST=door.asked(read_predict, _write_predict)),
-        "classify": Route(POST=door.asked(_read_examples, _write_classify)),
-        "regress": Route(POST=door.asked(_read_examples, _write_regress)),
+        "predict": door.asked(read_predict, _write_predict),
+        "classify": door.asked(_read_examples, _write_classify),
+        "regress": door.asked(_read_examples, _write_regress),
     }
     paths = (
         "/v1/models/{name}",
@@ -173,8 +173,8 @@ def routes(plane: DataPlane, settings: RestSettings) -> Iterator[tuple[str, Rout
         "/v1/models/{name}/labels/{label}",
     )
     for path in paths:
-        for action, route in actions.items():
-            yield f"{path}:{action}", route
+        for action, answer in actions.items():
+            yield f"{path}:{action}", Route(POST=answer)
     for path in paths:
         yield f"{path}/metadata", Route(GET=door.metadata)
         yield path, Route(GET=door.status)

@@ -52,7 +52,7 @@ Together = Callable[[Sequence[Asked]], None]
 
 
 class Turn:
-    """Gathers the requests of a turn; used by one event loop.
+    """Gathers the requests of a turn, which began at ``began_s``; used by one event loop.
 
     ``observe`` is told once a turn of the answers given in it: a status, and for each answer its
     seconds, how many bytes came and how many were sent.
@@ -62,8 +62,9 @@ class Turn:
         self, observe: Callable[[int, Sequence[float], Sequence[int], Sequence[int]], None]
     ) -> None:
         self._observe = observe
-        self._began_s = 0.0
+        self.began_s = 0.0
         self._asked: list[Asked] = []
+        self._seconds: list[float] = []
         self._came: list[int] = []
         self._sent: list[int] = []
 
@@ -71,17 +72,17 @@ class Turn:
         """Have a request answered at the end of the turn, by what its head's notes name."""
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._end)
-            self._began_s = time.monotonic()
+            self.began_s = time.monotonic()
         self._asked.append((asker, head, body))
 
     def given(self, came_bytes: int, sent_bytes: int) -> None:
         """An answer was given, and it was a good one."""
+        self._seconds.append(time.monotonic() - self.began_s)
         self._came.append(came_bytes)
         self._sent.append(sent_bytes)
 
     def _end(self) -> None:
         asked, self._asked = self._asked, []
-        began_s = self._began_s
         by_answer: dict[Together | None, list[Asked]] = {}
         for one in asked:
             by_answer.setdefault(one[1].notes.together, []).append(one)
@@ -95,10 +96,9 @@ class Turn:
             if asker.waits:
                 asker.go_on(head.request(body))
         if self._came:
-            came, sent = self._came, self._sent
-            self._came, self._sent = [], []
-            seconds = time.monotonic() - began_s
-            self._observe(_OK, [seconds] * len(came), came, sent)
+            given = self._seconds, self._came, self._sent
+            self._seconds, self._came, self._sent = [], [], []
+            self._observe(_OK, *given)
 
 
 _OK = 200

@@ -15,8 +15,11 @@ import numpy.typing as npt
 from modelway.bundles.leaf_tables import MOST_LEAVES, LeafTables
 from modelway.domain.tables import Array
 
-_AT_ONCE = 128
-"""Rows whose bytes, places and leaves stay in a core's own cache together."""
+_CACHE_BYTES = 700_000
+"""What the bytes, places and leaves of rows that are looked up together may take."""
+
+_EACH_BYTES = 17
+"""What a tree takes of it: a byte, the place of its leaf, the leaf."""
 
 _FEWEST_ROWS = 8
 """Fewer rows are answered sooner by the graph: looking up has a price of its own."""
@@ -61,6 +64,7 @@ class TabledSession:
         width = self._states.shape[1]
         self._n_targets = tables.n_targets
         self._n_trees = width // self._n_targets
+        self._at_once = max(_FEWEST_ROWS, _CACHE_BYTES // (_EACH_BYTES * width))
         self._places = (np.arange(width, dtype=np.intp) * MOST_LEAVES)[:, None]
 
     def run(self, outputs: Sequence[str], feed: Mapping[str, Array], options: None) -> Any:
@@ -82,7 +86,7 @@ class TabledSession:
         start = 0
         while start < len(rows):
             # What is left over is never a row alone, whose leaves numpy would add in pairs.
-            end = len(rows) if len(rows) - start <= _AT_ONCE + 1 else start + _AT_ONCE
+            end = len(rows) if len(rows) - start <= self._at_once + 1 else start + self._at_once
             found[:, start:end] = self._sums_of(rows[start:end])
             start = end
         return found

@@ -5,6 +5,7 @@ Source: proc(5), /proc/net/tcp and /proc/PID/fd.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
@@ -75,6 +76,12 @@ def bind_unix(path: Path) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
+
+
+def listen_no_more(listener: socket.socket) -> None:
+    """Refuse who connects from now on, whichever processes hold the socket (Linux)."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def holder(port: int, proc: Path = Path("/proc")) -> str | None:

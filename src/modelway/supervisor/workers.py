@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+from modelway.supervisor.sockets import listen_no_more
 
 _LIVED_S = 10.0
 _LONGEST_DELAY_S = 10.0
@@ -86,6 +90,7 @@ class Supervisor:
             loop.add_signal_handler(signum, self._stopping.set)
         keeping = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
         await self._stopping.wait()
+        self._listen_no_more()
         for task in keeping:
             task.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)
@@ -133,6 +138,12 @@ class Supervisor:
         process = self._slots[number].process
         if process is not None and process.returncode is None:
             process.kill()
+
+    def _listen_no_more(self) -> None:
+        """Have callers refused from now on, instead of waiting for who will not accept them."""
+        for descriptor in self._command.fds:
+            with socket.socket(fileno=os.dup(descriptor)) as listener:
+                listen_no_more(listener)
 
     async def _keep(self, slot: _Slot) -> None:
         deaths = 0

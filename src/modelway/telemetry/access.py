@@ -17,11 +17,14 @@ _SPAN = 2**64
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One request as the log tells it; ``trace_id`` is empty where it has no trace."""
+    """One request as the log tells it; ``trace_id`` is empty where it has no trace.
+
+    Of gRPC, ``method`` is ``gRPC``, ``route`` the method called, ``status`` its name.
+    """
 
     method: str
     route: str
-    status: int
+    status: int | str
     seconds: float
     request_id: str
     trace_id: str
@@ -51,7 +54,7 @@ class AccessLog:
     def write(self, access: Access) -> None:
         """Log the request, which is wanted; level info."""
         _LOG.info(
-            "%s %s %d",
+            "%s %s %s",
             access.method,
             access.route,
             access.status,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from math import isnan, nan
+from threading import Lock
 
 from modelway.telemetry.metrics import Kind, Metric
 from modelway.telemetry.slots import Slot, SlotReading
@@ -89,6 +90,7 @@ class Metrics:
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
+        self._finding = Lock()  # models are opened on threads, and each has instruments
 
     def counter(self, metric: Metric, /, **labels: str) -> Counter:
         """The counter of a metric with these labels."""
@@ -115,4 +117,5 @@ class Metrics:
             values = ()
         if len(values) != len(labels) or len(values) != len(metric.labels):
             raise TypeError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
-        return self.slot.cells(metric, values)
+        with self._finding:
+            return self.slot.cells(metric, values)

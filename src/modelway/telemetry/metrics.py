@@ -70,6 +70,13 @@ REQUESTS = Metric(
     "Requests by door and status: the number of HTTP, the name of gRPC.",
     ("protocol", "code"),
 )
+CONNECTIONS = Metric(
+    "modelway_connections",
+    "gauge",
+    "connections",
+    "HTTP connections that are open in a worker.",
+    across="slot",
+)
 REQUEST_SECONDS = Metric(
     "modelway_request_duration_seconds",
     "histogram",
@@ -249,6 +256,7 @@ START_SECONDS = Metric(
 
 TABLE: tuple[Metric, ...] = (
     REQUESTS,
+    CONNECTIONS,
     REQUEST_SECONDS,
     REQUEST_BYTES,
     RESPONSE_BYTES,

@@ -23,10 +23,11 @@ from modelway.domain.errors import (
 from modelway.domain.tables import Table
 from modelway.inference.catalogue import Catalogue, Entry, _file_bytes
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.deployments import KEPT_VERSIONS, Deployments
+from modelway.inference.deployments import Deployments
 from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel
 from modelway.inference.metering import InferenceMetrics
+from modelway.inference.ports import KEPT_VERSIONS
 from modelway.settings import InferenceSettings
 from modelway.telemetry.instruments import Metrics
 from modelway.telemetry.slots import Slot

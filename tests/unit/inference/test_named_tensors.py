@@ -16,6 +16,7 @@ from modelway.inference.loading import LoadedModel
 from modelway.inference.named_tensors import (
     NamedTensor,
     TensorFace,
+    check_wanted,
     inputs_of,
     outputs_of,
     table_of,
@@ -296,6 +297,22 @@ def test_every_problem_of_tensors_is_said_at_once(models: dict[str, LoadedModel]
     }
     nulls = NamedTensor("X", FP64, np.array([[1.0, None, 2.0]], dtype=object))
     assert set(problems(models["tensor"], [nulls])) == {"/inputs/X/0/1"}
+
+
+def test_what_is_wanted_is_checked_before_a_model_is_asked(
+    models: dict[str, LoadedModel],
+) -> None:
+    for name, wanted in (
+        ("flower", ["label", "prediction"]),
+        ("flower", None),
+        ("simple", ["OUTPUT1"]),
+    ):
+        check_wanted(models[name], wanted)
+    for name, wrong in (("flower", ["OUTPUT0"]), ("simple", ["prediction"])):
+        with pytest.raises(InvalidInput, match=f"{name} has no output"):
+            check_wanted(models[name], wrong)
+    with pytest.raises(InvalidInput, match="twice"):
+        check_wanted(models["flower"], ["label", "label"])
 
 
 def test_numbers_that_are_not_finite_are_a_model_of_tensors_own_affair(

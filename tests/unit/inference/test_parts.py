@@ -13,7 +13,7 @@ OUTPUTS = {
 
 
 def test_a_part_has_its_rows_of_every_output() -> None:
-    part = Part(Whole(OUTPUTS), 1, 3)
+    part = Part(Whole(OUTPUTS, 3), 1, 3)
     assert list(part) == list(OUTPUTS)
     assert len(part) == 2
     for name, array in OUTPUTS.items():
@@ -22,9 +22,15 @@ def test_a_part_has_its_rows_of_every_output() -> None:
 
 
 def test_a_single_row_is_found_in_a_part_and_in_outputs_of_its_own() -> None:
-    whole = Whole(OUTPUTS)
+    whole = Whole(OUTPUTS, 3)
     lists, row = single_row(Part(whole, 2, 3))
     assert lists is single_row(Part(whole, 0, 1))[0], "lists are made once a call"
     assert (lists["class_index"][row], lists["probabilities"][row]) == (1, [0.0, 1.0, 0.0])
     own, first = single_row({name: array[:1] for name, array in OUTPUTS.items()})
     assert (own["class_index"][first], own["probabilities"][first]) == (2, [0.1, 0.2, 0.7])
+
+
+def test_many_rows_are_not_listed_for_the_sake_of_one() -> None:
+    whole = Whole({"prediction": np.arange(10_000.0)}, 10_000)
+    lists, row = single_row(Part(whole, 7, 8))
+    assert (lists, row) == ({"prediction": [7.0]}, 0)

@@ -12,6 +12,7 @@ import pytest
 from modelway.domain.errors import MalformedPayload, PayloadTooLarge, SignatureMismatch
 from modelway.domain.signature import Datatype
 from modelway.domain.tables import NUMPY_DTYPES
+from modelway.rest import oip_json
 from modelway.rest.oip_json import has_data, read_data, read_envelope
 
 DEPTH = 100
@@ -228,3 +229,22 @@ def test_usual_data_is_not_looked_at_element_by_element() -> None:
     for text in (msgspec.json.encode(rows.tolist()), msgspec.json.encode(rows.ravel().tolist())):
         found = read(text.decode(), Datatype.FP64, 1000, 4)
         assert found.tobytes() == rows.tobytes()
+
+
+def test_numbers_are_counted_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the numbers were read")
+
+    monkeypatch.setattr(oip_json, "_quickly", never)
+    data = msgspec.Raw(b"[" + b"0," * 100_000 + b"0]")
+    with pytest.raises(SignatureMismatch) as found:
+        oip_json.read_data(data, "X", Datatype.FP32, (1, 2), 100)
+    (problem,) = found.value.problems
+    assert (problem.code, problem.received) == ("wrong-shape", "length 100001")
+
+
+def test_as_many_numbers_as_the_shape_says_are_read_however_they_are_nested() -> None:
+    for text in (b"[" + b"1.5, " * 2999 + b"2]", b"[[" + b"1.5,1.5,2],[" * 999 + b"1.5,1.5,2]]"):
+        array = oip_json.read_data(msgspec.Raw(text), "X", Datatype.FP64, (1000, 3), 100)
+        assert array.shape == (1000, 3)
+        assert array[-1, -1] == 2.0

@@ -146,27 +146,32 @@ def test_a_body_of_nothing_but_bytes_is_the_one_input(models: dict[str, LoadedMo
 
 
 def test_outputs_are_asked_for_in_json_or_in_bytes(models: dict[str, LoadedModel]) -> None:
-    rows = tensor("X", "FP64", [1, 3], data=[1, 2, 3])
+    rows = tensor("X", "FP64", [1, 2], data=[5.0, 2.2])
     for default in (None, True, False):
         asked = read(
-            models["tensor"],
+            models["flower"],
             {
                 "inputs": [rows],
                 "parameters": {} if default is None else {"binary_data_output": default},
                 "outputs": [
-                    {"name": "a"},
-                    {"name": "b", "parameters": {"binary_data": True}},
-                    {"name": "c", "parameters": {"binary_data": False, "classification": 3}},
+                    {"name": "label"},
+                    {"name": "prediction", "parameters": {"binary_data": True}},
+                    {
+                        "name": "probabilities",
+                        "parameters": {"binary_data": False, "classification": 3},
+                    },
                 ],
             },
         )
         assert asked.binary is bool(default)
         assert asked.wanted == [
-            WantedOutput("a", bool(default)),
-            WantedOutput("b", True),
-            WantedOutput("c", False, 3),
+            WantedOutput("label", bool(default)),
+            WantedOutput("prediction", True),
+            WantedOutput("probabilities", False, 3),
         ]
-    assert read(models["tensor"], {"inputs": [rows], "outputs": []}).wanted is None
+    assert read(models["flower"], {"inputs": [rows], "outputs": []}).wanted is None
+    with pytest.raises(InvalidInput, match="has no output 'nothing'"):
+        read(models["flower"], {"inputs": [rows], "outputs": [{"name": "nothing"}]})
 
 
 def test_parameters_are_the_models_but_for_those_that_are_not(

@@ -18,6 +18,7 @@ class Taken:
     def __init__(self, known: KnownHeads) -> None:
         self.requests: list[tuple[Request, bytes]] = []
         self.refused: list[str] = []
+        self.refused_ids: list[str] = []
         self.invited = 0
         self.reader = RequestReader(self, 1000, known)
 
@@ -30,8 +31,9 @@ class Taken:
     def invite(self) -> None:
         self.invited += 1
 
-    def refuse(self, error: ModelwayError, path: str) -> None:
+    def refuse(self, error: ModelwayError, path: str, request_id: str) -> None:
         self.refused.append(error.code)
+        self.refused_ids.append(request_id)
 
 
 def shown(taken: Taken) -> list[tuple[object, ...]]:
@@ -155,3 +157,49 @@ def test_headers_that_are_lists_are_joined() -> None:
     assert request.headers[b"tracestate"] == b"a=1, b=2"
     assert request.headers[b"accept"] == b"x, y"
     assert request.headers[b"other"] == b"2"
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\nx-request-id: mine\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"8;x=", b"8\r\n" + BODY + b"\r\n0\r\nx-more: "],
+    ids=["extension of a chunk", "trailer"],
+)
+def test_what_stands_behind_a_head_and_is_no_body_is_bounded(endless: bytes) -> None:
+    taken = Taken(KnownHeads())
+    taken.reader.feed(CHUNKED + endless)
+    for _ in range(100):
+        taken.reader.feed(b"a" * 10_000)
+        if taken.refused:
+            break
+    assert taken.refused == ["head-too-large"]
+    assert taken.refused_ids == ["mine"]
+    assert not taken.requests
+
+
+def test_a_trailer_is_no_header() -> None:
+    taken = Taken(KnownHeads())
+    trailer = b"content-encoding: gzip\r\nx-forwarded-for: 1.2.3.4\r\n"
+    taken.reader.feed(CHUNKED + b"8\r\n" + BODY + b"\r\n0\r\n" + trailer + b"\r\n")
+    ((request, _),) = taken.requests
+    assert set(request.headers) == {b"host", b"x-request-id", b"transfer-encoding"}
+    assert request.body == BODY
+
+
+def test_a_long_body_in_small_chunks_is_no_head() -> None:
+    taken = Taken(KnownHeads())
+    taken.reader.feed(CHUNKED)
+    for _ in range(900):
+        taken.reader.feed(b"1;" + b"e" * 200 + b"\r\na\r\n")
+    taken.reader.feed(b"0\r\n\r\n")
+    ((request, _),) = taken.requests
+    assert request.body == b"a" * 900
+
+
+def test_many_upgrades_in_one_piece_are_many_requests() -> None:
+    taken = Taken(KnownHeads())
+    one = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    taken.reader.feed(one * 3000)
+    assert len(taken.requests) == 3000

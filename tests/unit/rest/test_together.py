@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from modelway.domain.errors import Forbidden
 from modelway.domain.inference import InferenceRequest
 from modelway.inference.dataplane import DataPlane
+from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel
 from modelway.inference.ports import Answered
 from modelway.rest.connection import Connection
@@ -70,9 +72,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 class Served:
     """A server in this loop, and callers of it; what several ask at once comes in one turn."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, *models: LoadedModel) -> None:
         self.diary = Diary()
-        self.plane: DataPlane = plane_of([model], observers=[self.diary], admission=self.diary)
+        self.plane: DataPlane = plane_of(models, observers=[self.diary], admission=self.diary)
         routes = list(Predictions(self.plane, RestSettings(), {}).routes(None))
         app = door_app(self.plane, RestSettings(), routes, {"/": problem_of})
         self.counted: list[tuple[int, int]] = []
@@ -187,8 +189,10 @@ def test_who_may_not_ask_is_refused(model: LoadedModel) -> None:
         async with Served(model) as served:
             await served.connect(2)
             await served.asked(BODIES[:2])
-            served.diary.refuses = True
-            return await served.asked(BODIES[:2])
+            served.diary.refuses, served.diary.admitted = True, 0
+            answers = await served.asked(BODIES[:2])
+            assert (served.diary.admitted, served.diary.failures) == (2, 2)
+            return answers
 
     for one in asyncio.run(work()):
         assert one.startswith(b"HTTP/1.1 403 ")
@@ -254,3 +258,111 @@ def test_a_fault_in_answering_together_leaves_nobody_waiting(
 
     for one in asyncio.run(work()):
         assert one.startswith(b"HTTP/1.1 200 ")
+
+
+async def after(
+    served: Served, change: Callable[[], object], path: str = PATHS[0]
+) -> tuple[bytes, bool]:
+    """The answer to a request after which something changes in the same turn of the loop."""
+    await served.connect(1)
+    await served.asked(BODIES[:1], path)
+    (connection,) = served.server.connections
+    connection.data_received(_request(path, BODIES[0]))
+    waited = connection.waits
+    change()
+    return await _answer(served.ours[0]), waited
+
+
+def test_what_is_removed_meanwhile_is_not_found(model: LoadedModel) -> None:
+    async def work() -> tuple[bytes, bool]:
+        async with Served(model) as served:
+            router = served.plane.router
+            assert isinstance(router, ImplicitRouter)
+            return await after(served, lambda: router.remove(ENDPOINT))
+
+    answer, waited = asyncio.run(work())
+    assert waited, "it was to be answered with others"
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+def test_another_default_answers_from_the_moment_it_is_one(model: LoadedModel) -> None:
+    other = copy.copy(model)
+    other.name = "other"
+
+    async def work() -> tuple[bytes, bool]:
+        async with Served(model, other) as served:
+            router = served.plane.router
+            assert isinstance(router, ImplicitRouter)
+            return await after(served, lambda: setattr(router, "_default", "other"), "/predict")
+
+    answer, waited = asyncio.run(work())
+    assert waited
+    assert b"modelway-endpoint: other\r\n" in answer
+
+
+def test_a_server_that_ends_meanwhile_answers_and_closes(model: LoadedModel) -> None:
+    async def work() -> tuple[bytes, bool]:
+        async with Served(model) as served:
+            return await after(served, lambda: setattr(served.server, "draining", True))
+
+    answer, waited = asyncio.run(work())
+    assert waited
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close\r\n" in answer
+
+
+def test_who_the_router_sends_elsewhere_is_answered_there(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = copy.copy(model)
+    canary.version = "canary"
+
+    async def work() -> tuple[list[bytes], Diary]:
+        async with Served(model) as served:
+            await served.connect(3)
+            await served.asked(BODIES[:3])
+            served.diary.answered_at_once.clear()
+
+            def choose(request: InferenceRequest, live: LoadedModel) -> LoadedModel:
+                return canary if request.table.matrix[0, 0] == 4.5 else live
+
+            monkeypatch.setattr(served.plane.router, "choose", choose)
+            return await served.asked(BODIES[:3]), served.diary
+
+    answers, diary = asyncio.run(work())
+    assert [b"modelway-version: canary" in one for one in answers] == [False, True, False]
+    assert sorted(diary.answered_at_once) == [1, 2]
+
+
+def test_several_endpoints_are_answered_in_one_turn(model: LoadedModel) -> None:
+    other = copy.copy(model)
+    other.name = "other"
+
+    async def work() -> list[bytes]:
+        async with Served(model, other) as served:
+            await served.connect(4)
+            paths = [f"/models/{name}/predict" for name in (ENDPOINT, "other")] * 2
+            for _ in range(2):
+                for ours, path in zip(served.ours, paths, strict=True):
+                    ours.send(_request(path, BODIES[0]))
+                answers = [await _answer(ours) for ours in served.ours]
+            return answers
+
+    found = [re.search(rb"modelway-endpoint: (\w+)", one) for one in asyncio.run(work())]
+    assert [one and one[1] for one in found] == [b"flower", b"other"] * 2
+
+
+def test_no_more_are_answered_at_once_than_may_take_the_loop(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> Diary:
+        async with Served(model) as served:
+            await served.connect(5)
+            await served.asked(BODIES[:1] * 5)
+            served.diary.answered_at_once.clear()
+            monkeypatch.setattr(model.execution, "_inline_units", 2)
+            answers = await served.asked(BODIES[:1] * 5)
+            assert all(one.startswith(b"HTTP/1.1 200 ") for one in answers)
+            return served.diary
+
+    assert asyncio.run(work()).answered_at_once == [2, 2, 1]
