@@ -102,8 +102,9 @@ def method(content: dict[str, Any], figures: Figures) -> Iterator[str]:
         "at a time, and asks it all 10,000 distinct rows before anything is timed. wrk then cycles",
         "through these rows and counts what is not 2xx; while it does, rows with known answers are",
         "sent beside it. Nobody caches answers. Modelway gives labels and probabilities, the",
-        "others the label only, which is less work. Limits read our requests and look at nothing",
-        "in them.",
+        "others the label only, which is less work. Bodies in other forms than JSON are ours",
+        "alone; peers are asked as their own documentation asks them. Limits read our requests",
+        "and look at nothing in them.",
         "",
     )
     lines = []

@@ -19,4 +19,4 @@ def test_nothing_fails_but_what_a_killed_worker_had(serve: Serve, tmp_path: Path
     assert found.swaps >= 10
     assert found.answers > 500
     assert found.lost_with_a_worker <= found.kills * RHYTHM.callers
-    assert found.longest_restart_s < 10
+    assert found.longest_restart_s < 5

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -21,6 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from modelway.composition.tracing import open_spans
 from modelway.domain.errors import MissingExtra
+from modelway.grpc import messages
 from modelway.telemetry.spans import (
     ENDPOINT,
     HTTP_METHOD,
@@ -32,6 +36,8 @@ from modelway.telemetry.spans import (
     Spans,
 )
 from modelway.telemetry.trace import TraceContext, trace_context
+from support.live import Serve
+from support.served import FLOWER, compiled_bundle, flower_graph
 
 PARENT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True, "foo=1,bar=2")
 
@@ -204,6 +210,50 @@ def test_a_disabled_sdk_keeps_nothing_and_the_trace_goes_on(
     assert called.context.span_id != PARENT.span_id
     assert not own.context.sampled
     assert int(own.context.trace_id, 16)
+
+
+def test_a_service_sends_spans_of_both_doors(
+    collector: Collector, serve: Serve, tmp_path: Path, free_port: int
+) -> None:
+    bundle = compiled_bundle(tmp_path / "flower", flower_graph(), FLOWER, classes=(0, 1, 2))
+    environment = {
+        "MODELWAY__TELEMETRY__TRACES": "true",
+        "MODELWAY__GRPC__ENABLED": "true",
+        "MODELWAY__GRPC__PORT": str(free_port),
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
+    service = serve(f"flower={bundle}", environment=environment)
+    parent = {"traceparent": PARENT.traceparent}
+    row = {"sepal_length": 5.0, "petal_width": 2.2}
+    answers = [
+        service.ask("/models/flower/predict", json=row, headers=parent),
+        service.ask("/v1/models/flower:predict", json={"instances": [row]}, headers=parent),
+        service.ask("/v1/models/nobody:predict", json={"instances": [row]}),
+    ]
+    assert [one.status for one in answers] == [200, 200, 404]
+    request = messages.ModelInferRequest(model_name="flower")
+    request.inputs.add(name="X", datatype="FP64", shape=[1, 2])
+    request.raw_input_contents.append(struct.pack("<2d", 5.0, 2.2))
+    with grpc.insecure_channel(f"127.0.0.1:{free_port}") as channel:
+        infer = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+            response_deserializer=messages.ModelInferResponse.FromString,
+        )
+        assert infer(request, timeout=20).model_name == "flower"
+    service.process.terminate()
+    assert service.process.wait(20) == 0
+    by_name = {one.name: one for one in collector.spans}
+    native = by_name["POST /models/flower/predict"]
+    assert native.trace_id.hex() == PARENT.trace_id
+    assert native.parent_span_id.hex() == PARENT.span_id
+    assert answers[0].headers["traceparent"].split("-")[2] == native.span_id.hex()
+    assert "POST /v1/models/{name}:predict" in by_name
+    rpc = by_name["inference.GRPCInferenceService/ModelInfer"]
+    for said in (values(list(native.attributes)), values(list(rpc.attributes))):
+        assert said[ENDPOINT] == "flower"
+        assert said[PREDICTION_ID]
+        assert str(said[VERSION]).startswith("sha256:")
 
 
 UNHEARD = """

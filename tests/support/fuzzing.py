@@ -7,9 +7,11 @@ it: drawn value by value, requests took longer than their answers, and of ten on
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +72,9 @@ HEADS = (
 )
 
 
+Headers = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True)
 class FuzzRequest:
     """One request; ``headers`` beside Content-Type and Accept."""
@@ -79,7 +84,7 @@ class FuzzRequest:
     body: bytes
     content_type: str
     accept: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
 
 
 def fuzz_requests(paths: Sequence[str], rows: Sequence[object]) -> st.SearchStrategy[FuzzRequest]:
@@ -88,14 +93,15 @@ def fuzz_requests(paths: Sequence[str], rows: Sequence[object]) -> st.SearchStra
 
     def request(draw: Random) -> FuzzRequest:
         path = draw.choice(paths)
-        body, own_type = bodies.drawn(draw)
+        body, own_type, own_headers = bodies.drawn(draw)
         return FuzzRequest(
             method=draw.choice(("POST", "GET") * 8 + METHODS),
             path=path if draw.random() < 0.6 else path + _addition(draw),
             body=body,
             content_type=own_type if draw.random() < 0.7 else draw.choice(TYPES),
             accept=draw.choice(ACCEPTS),
-            headers=((draw.choice(HEADERS), _header(draw)),) if draw.random() < 0.5 else (),
+            headers=own_headers
+            + (((draw.choice(HEADERS), _header(draw)),) if draw.random() < 0.5 else ()),
         )
 
     return _draws().map(request)
@@ -126,10 +132,32 @@ class _Bodies:
         others = (self._table, self._table, _binary, _nested, _lines, _nothing)
         self._kinds: tuple[Callable[[Random], bytes], ...] = (*kinds, *others)
 
-    def drawn(self, draw: Random) -> tuple[bytes, str]:
-        """A body, and the content type that it should have."""
+    def drawn(self, draw: Random) -> tuple[bytes, str, Headers]:
+        """A body, the content type that it should have, and headers that belong to it."""
+        if draw.random() < 0.1:
+            return self._tensor_bytes(draw)
         kind = draw.choice(self._kinds)
-        return kind(draw), "text/csv" if kind == self._table else "application/json"
+        body, content_type = kind(draw), "text/csv" if kind == self._table else "application/json"
+        if draw.random() < 0.1:
+            packed, encoding = _packed(draw, body)
+            return packed, content_type, (("content-encoding", encoding),)
+        return body, content_type, ()
+
+    def _tensor_bytes(self, draw: Random) -> tuple[bytes, str, Headers]:
+        """Tensors whose elements stand as bytes behind the JSON, or nearly."""
+        raw = draw.randbytes(draw.choice((0, 8, 32, 32, 32, 64, 128)))
+        size = len(raw) if draw.random() < 0.7 else draw.choice((-1, 0, 7, 2**31, 2**63))
+        shape = draw.choice(([1, 4], [1, 16], [len(raw) // 8, 1], [2**31, 2**31], [-1], []))
+        tensor = {
+            "name": draw.choice(("rows", "INPUT0", "INPUT1", "X")),
+            "datatype": draw.choice(("FP64", "INT32", "BYTES", "BOOL", "FP16")),
+            "shape": shape,
+            "parameters": {"binary_data_size": size},
+        }
+        head = json.dumps({"inputs": [tensor] * draw.choice((1, 1, 1, 2))}).encode()
+        length = len(head) if draw.random() < 0.8 else draw.choice((0, 1, len(head) + 1, 2**40))
+        headers = (("inference-header-content-length", str(length)),)
+        return head + raw, "application/octet-stream", headers
 
     def _whole(self, draw: Random) -> bytes:
         return draw.choice(self._valid)
@@ -218,6 +246,15 @@ def _changed(draw: Random, value: object) -> object:
         times = (0, 1, 1, 1, 1, 1, 1, 1, 1, 2)
         return [_changed(draw, one) for one in value for _ in range(draw.choice(times))]
     return value if draw.random() < 0.8 else _value(draw, 1)
+
+
+def _packed(draw: Random, body: bytes) -> tuple[bytes, str]:
+    """A body compressed, whole or damaged, and what is said of it."""
+    packed = gzip.compress(body, 1) if draw.random() < 0.5 else zlib.compress(body, 1)
+    if draw.random() < 0.5:
+        at = draw.randrange(len(packed))
+        packed = packed[:at] + draw.randbytes(draw.randrange(4)) + packed[at + 1 :]
+    return packed, draw.choice(("gzip", "gzip", "deflate", "deflate", "zstd"))
 
 
 def _binary(draw: Random) -> bytes:

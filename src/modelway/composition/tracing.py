@@ -17,7 +17,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from modelway.domain.errors import MissingExtra
-from modelway.telemetry.spans import Attributes
+from modelway.telemetry.spans import HTTP_ROUTE, Attributes
 from modelway.telemetry.trace import TraceContext, new_trace
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ _log = logging.getLogger(__name__)
 class SentSpan:
     """A span of the SDK."""
 
-    __slots__ = ("_context", "_span")
+    __slots__ = ("_context", "_name", "_span")
 
-    def __init__(self, span: Span, context: TraceContext) -> None:
+    def __init__(self, name: str, span: Span, context: TraceContext) -> None:
+        self._name = name
         self._span = span
         self._context = context
 
@@ -51,8 +52,10 @@ class SentSpan:
         self._span.set_attributes(attributes)
 
     def finish(self, attributes: Attributes, error: str | None = None) -> None:
-        """End it now and hand it to the sender."""
+        """End it now and hand it to the sender; a route that is known by now is in its name."""
         self._span.set_attributes(attributes)
+        if HTTP_ROUTE in attributes:
+            self._span.update_name(f"{self._name} {attributes[HTTP_ROUTE]}")
         if error is not None:
             from opentelemetry.trace import StatusCode
 
@@ -75,7 +78,7 @@ class SentSpans:
         span = self._tracer.start_span(
             name, context=_outer(parent), kind=SpanKind.SERVER, attributes=attributes
         )
-        return SentSpan(span, _context_of(span, parent))
+        return SentSpan(name, span, _context_of(span, parent))
 
     def close(self, timeout_s: float) -> None:
         """Send what is finished; what a slow collector has not taken in time is dropped."""

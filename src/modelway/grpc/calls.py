@@ -30,10 +30,13 @@ from modelway.domain.errors import InvalidInput, MalformedPayload, NotReady, Req
 from modelway.domain.identifiers import new_prediction_id
 from modelway.grpc.statuses import INTERNAL, Told, status_of, told
 from modelway.telemetry.spans import (
+    ENDPOINT,
+    PREDICTION_ID,
     REQUEST_ID,
     RPC_METHOD,
     RPC_STATUS,
     RPC_SYSTEM,
+    VERSION,
     ServerSpan,
     Spans,
 )
@@ -106,6 +109,13 @@ class Ended:
     response_bytes: int
     peer: str
 
+
+_SAID = {
+    "modelway-endpoint": ENDPOINT,
+    "modelway-version": VERSION,
+    "modelway-prediction-id": PREDICTION_ID,
+}
+"""What the trailing metadata of an answer says of a prediction."""
 
 Observed = Callable[[Ended], None]
 """Told of every call when it has ended; must neither block nor raise."""
@@ -277,7 +287,8 @@ class Calls:
         if status is StatusCode.CANCELLED and call.deadline is not None and ended >= call.deadline:
             status = StatusCode.DEADLINE_EXCEEDED  # the library cancels for both
         fault = INTERNAL if status is StatusCode.INTERNAL else None
-        call.span.finish({RPC_STATUS: status.value[0]}, fault)
+        said = {name: call.named[key] for key, name in _SAID.items() if key in call.named}
+        call.span.finish({RPC_STATUS: status.value[0], **said}, fault)
         self._observe(Ended(call, status, seconds, came_bytes, sent_bytes, context.peer()))
 
 

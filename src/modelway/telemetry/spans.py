@@ -59,7 +59,7 @@ class Spans(Protocol):
     """
 
     def start(self, name: str, parent: TraceContext | None, attributes: Attributes) -> ServerSpan:
-        """A span that begins now; ``name`` has few values: a method and a route's template."""
+        """A span that begins now; ``name`` has few values: a method, or what was called."""
         ...
 
     def close(self, timeout_s: float) -> None:
