@@ -54,6 +54,9 @@ class Step(NamedTuple):
     constants: Array | None
 
 
+_INEXACT = frozenset(("Pow", "Log", "Exp", "Tanh", "Erf", "Sigmoid", "Softmax"))
+
+
 class Graph:
     """Nodes, constants, inputs and outputs of one ONNX model."""
 
@@ -110,6 +113,21 @@ class Graph:
         given = {k: v for k, v in attributes.items() if v is not None}
         self._nodes.append(helper.make_node(kind, names, produced, domain=domain, **given))
         return first
+
+    def is_inexact(self, value: str) -> bool:
+        """Whether a value comes of an operator whose last bit libraries do not agree on."""
+        by_output = {name: node for node in self._nodes for name in node.output}
+        left, seen = [value], {value}
+        while left:
+            node = by_output.get(left.pop())
+            if node is None:
+                continue
+            if node.op_type in _INEXACT:
+                return True
+            new = set(node.input) - seen
+            seen |= new
+            left += new
+        return False
 
     def cast(self, value: str, element: ElementType) -> str:
         """``value`` in another element type, rounded to nearest."""

@@ -337,3 +337,27 @@ def _cell_text(value: Any) -> str:
     if isinstance(value, float) and math.isfinite(value):
         return number_text(value)
     return shown(value)
+
+
+class Roundings:
+    """The columns of a matrix whose values are rounded to what their datatype holds."""
+
+    def __init__(self, readers: Sequence[CellReader]) -> None:
+        by_dtype: dict[Any, list[int]] = {}
+        for reader in readers:
+            if reader.rounding is not None:
+                by_dtype.setdefault(np.dtype(reader.rounding), []).append(reader.position)
+        self._by_dtype = list(by_dtype.items())
+        self._width = len(readers)
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._by_dtype)
+
+    def of(self, matrix: Floats) -> Floats:
+        """The matrix (n_rows, n_columns), in which they are rounded in place."""
+        for dtype, positions in self._by_dtype:
+            if len(positions) == self._width:
+                return matrix.astype(dtype).astype(np.float64)
+            matrix[:, positions] = matrix[:, positions].astype(dtype)
+        return matrix

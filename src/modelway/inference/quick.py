@@ -19,7 +19,7 @@ from modelway.bundles.manifest import MISSING_TEXT
 from modelway.domain.errors import PayloadTooLarge
 from modelway.domain.signature import Datatype
 from modelway.domain.tables import Array, Table
-from modelway.inference.cells import CellReader, read_datetime
+from modelway.inference.cells import CellReader, Roundings, read_datetime
 from modelway.inference.decoded import Decoded
 from modelway.inference.validation import Validator
 
@@ -40,7 +40,7 @@ class QuickDecoder:
         self._validator = validator
         self._signature = validator.signature
         self._numeric = validator.signature.is_numeric
-        self._roundings = [(r.position, r.rounding) for r in validator.readers if r.rounding]
+        self._roundings = Roundings(validator.readers)
         self._texts = [i for i, c in enumerate(columns) if c.is_text]
         readers = validator.readers
         forms = [aliases, names] if names != aliases else [names]
@@ -101,9 +101,7 @@ class QuickDecoder:
 
     def _table(self, rows: list[Values]) -> Table | None:
         if self._numeric:
-            matrix = np.array(rows, dtype=np.float64)
-            for position, dtype in self._roundings:
-                matrix[:, position] = matrix[:, position].astype(dtype)
+            matrix = self._roundings.of(np.array(rows, dtype=np.float64))
             return Table(self._signature, len(rows), matrix=matrix)
         columns = list(zip(*rows, strict=True))
         for position in self._texts:

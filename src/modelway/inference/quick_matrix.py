@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelway.domain.tables import Array, Table
-from modelway.inference.cells import CellReader
+from modelway.inference.cells import CellReader, Roundings
 from modelway.inference.validation import Validator
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ class QuickMatrix:
         seen = [_range(reader) for reader in readers]
         self._held = _limits(held)
         # What is rounded is compared with what was seen in training after it.
-        self._roundings = [(r.position, r.rounding) for r in readers if r.rounding is not None]
+        self._roundings = Roundings(readers)
         self._seen = _limits(seen)
         if not self._roundings:
             self._held = self._seen = _limits(
@@ -58,9 +58,7 @@ class QuickMatrix:
             if not np.logical_and.reduce(np.floor(some) == some, axis=None):
                 return None
         if self._roundings:
-            values = values.copy()
-            for position, dtype in self._roundings:
-                values[:, position] = values[:, position].astype(dtype)
+            values = self._roundings.of(values.copy())
             if not _within(values, self._seen):
                 return None
         return Table(self._signature, len(values), matrix=values)

@@ -59,6 +59,8 @@ def own_feed(session: Any, signature: Signature) -> Callable[[Table], dict[str, 
         )
     if len(inputs) == 1:
         name, dtype = inputs[0].name, dtypes[0]
+        if signature.is_numeric:
+            return lambda table: {name: table.matrix.astype(dtype)}
         return lambda table: {name: np.stack(table.arrays, axis=1).astype(dtype)}
     names = [one.name for one in inputs]
 

@@ -144,6 +144,11 @@ def quantile_transformer(c: Compilation, estimator: Any, features: Features) -> 
     for i in range(features.width):
         x = features.select(g, [i]).matrix(g)
         quantiles = np.asarray(estimator.quantiles_[:, i], dtype=np.float64)
+        if len(np.unique(quantiles)) < len(quantiles) and g.is_inexact(x):
+            raise NotCompilable(
+                "a QuantileTransformer with equal quantiles behind a power, a logarithm or the "
+                "like, whose last bit decides on which side of the jump a value is"
+            )
         up = interpolated(g, x, quantiles, references)
         down = interpolated(g, g.op("Neg", x), -quantiles[::-1], -references[::-1])
         value = g.op("Mul", g.op("Sub", up, down), 0.5)

@@ -198,3 +198,13 @@ def test_text_is_imputed_before_it_is_encoded(categories: pd.DataFrame) -> None:
     np.testing.assert_array_equal(
         compiled_transform(transformer, rows), original_transform(transformer, rows)
     )
+
+
+def test_equal_quantiles_behind_a_power_stay_native() -> None:
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 2)), columns=["a", "b"])
+    rows.loc[:60, "a"] = 0.25  # several quantiles are this value
+    both = make_pipeline(PowerTransformer(), QuantileTransformer(n_quantiles=20)).fit(rows)
+    with pytest.raises(NotCompilable, match="equal quantiles"):
+        compiled_transform(both, rows)
+    alone = QuantileTransformer(n_quantiles=20).fit(rows)
+    assert np.array_equal(compiled_transform(alone, rows), original_transform(alone, rows))
