@@ -89,7 +89,23 @@ def limits(figures: Figures) -> Iterator[str]:
         "brings are answered together from bytes to bytes, and many rows of small trees take",
         "[tables of bits](../decisions/0008-leaf-tables.md) instead of nodes.",
         "",
+        *_tails(figures),
     )
+
+
+def _tails(figures: Figures) -> Iterator[str]:
+    """The slowest answers beside those of a constant: what the scheduler has to do with them."""
+    keys = {"what": "requests", "model": "iris", "connections": 32}
+    ours, constant = (
+        figures.median("p99_ms", peer=name, **keys) for name in ("modelway", "limit-httptools")
+    )
+    if ours and constant:
+        yield from (
+            "The load is made on the same cores. Whoever answers as fast as it is asked shares",
+            "them with who asks, in slices of the scheduler's, and that is what a p99 of a few",
+            f"milliseconds is: {ours:.2g} ms of Modelway, {constant:.2g} ms of the constant.",
+            "",
+        )
 
 
 def method(content: dict[str, Any], figures: Figures) -> Iterator[str]:

@@ -76,7 +76,8 @@ def figures(samples: Iterable[Sample]) -> list[dict[str, Any]]:
             named = {name: sample[name] for name in KEYS if sample.get(name) is not None}
             found[key] = {**named, "run": sample["run"]}
         for field, value in sample.items():
-            if field not in KEYS and field != "run":
+            # A log names folders of the machine; it stays among the samples.
+            if field not in (*KEYS, "run", "log"):
                 found[key].setdefault(field, []).append(value)
     return list(found.values())
 
