@@ -54,6 +54,9 @@ class Fleet:
         self._changing = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
         self._metrics = Metrics(Slot.open(Path(plan.metrics_folder), "supervisor"))
+        # It accepts nothing itself, and has a place behind those of the workers.
+        self._census = Census(Path(plan.metrics_folder) / CENSUS, plan.serve.workers)
+        self._census.leave()
         command = WorkerCommand(
             arguments, fds, lambda: msgspec.json.encode(self._plan), environment
         )
@@ -166,8 +169,7 @@ class Fleet:
         }
 
     def _restarted(self, slot: int) -> None:
-        # Nobody waits for who is gone to accept a connection.
-        Census(Path(self._plan.metrics_folder) / CENSUS, slot).leave()
+        self._census.clear(slot)  # nobody waits for who is gone to accept a connection
         self._metrics.counter(table.WORKER_RESTARTS, slot=str(slot)).add()
 
     async def _read(self) -> None:

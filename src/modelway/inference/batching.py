@@ -230,13 +230,14 @@ def _ours(error: Exception) -> ModelwayError:
 
 def _cut(outputs: Outputs, tables: Sequence[Table]) -> list[Answer]:
     """Each table's own rows of the outputs."""
-    whole = Whole(outputs, sum([table.n_rows for table in tables]))
+    whole = Whole(outputs)
     parts: list[Answer] = []
     start = 0
     for table in tables:
         end = start + table.n_rows
         parts.append(Part(whole, start, end))
         start = end
+    whole.n_rows = start
     return parts
 
 

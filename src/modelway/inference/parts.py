@@ -14,11 +14,11 @@ from modelway.domain.tables import Array
 
 
 class Whole:
-    """All that one call gave, ``n_rows`` of it."""
+    """All that one call gave, a row of it where ``n_rows`` says no more."""
 
     __slots__ = ("_lists", "n_rows", "outputs")
 
-    def __init__(self, outputs: Outputs, n_rows: int) -> None:
+    def __init__(self, outputs: Outputs, n_rows: int = 1) -> None:
         self.outputs = outputs
         self.n_rows = n_rows
         self._lists: Mapping[str, list[Any]] | None = None
@@ -58,7 +58,7 @@ def single_row(outputs: Outputs) -> tuple[Mapping[str, list[Any]], int]:
     """Lists, and the place in each at which the only row of the outputs is."""
     if type(outputs) is Part and outputs.whole.n_rows <= _MOST_LISTED:
         return outputs.whole.lists, outputs.start
-    return Whole(outputs, 1).lists, 0
+    return Whole(outputs).lists, 0
 
 
 _MOST_LISTED = 512

@@ -55,7 +55,11 @@ class Census:
 
     def leave(self) -> None:
         """Nobody is here any more."""
-        self._words[self._slot] = 0
+        self.clear(self._slot)
+
+    def clear(self, slot: int) -> None:
+        """Nobody is in another place any more."""
+        self._words[slot] = 0
 
     @property
     def is_mine(self) -> bool:

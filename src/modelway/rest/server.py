@@ -18,14 +18,10 @@ from modelway.rest.connection import Connection
 from modelway.rest.http import Refusal, Request, Response
 from modelway.rest.problems import problem_of
 from modelway.rest.reading import KnownHeads
-from modelway.rest.together import Turn
+from modelway.rest.together import Observed, Turn
 
 Application = Callable[[Request], Coroutine[Any, Any, Response]]
 """Answers one request whatever happens; it is begun outside a task (see ``connection.py``)."""
-
-Observed = Callable[[int, Sequence[float], Sequence[int], Sequence[int]], None]
-"""Told of answers that were sent: their status, and for each the seconds that it took, the bytes of
-its request's body and of its own."""
 
 TICK_S = 0.5
 _LAST_WORDS_S = 0.5

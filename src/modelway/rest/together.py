@@ -47,6 +47,10 @@ class Asker(Protocol):
 Asked = tuple[Asker, "Head", bytes]
 """One request: who asked, its head, its body."""
 
+Observed = Callable[[int, Sequence[float], Sequence[int], Sequence[int]], None]
+"""Told of answers that were sent: their status, and for each the seconds that it took, the bytes of
+its request's body and of its own."""
+
 Together = Callable[[Sequence[Asked]], None]
 """Gives everybody an answer, or has them go on the full way."""
 
@@ -54,13 +58,10 @@ Together = Callable[[Sequence[Asked]], None]
 class Turn:
     """Gathers the requests of a turn, which began at ``began_s``; used by one event loop.
 
-    ``observe`` is told once a turn of the answers given in it: a status, and for each answer its
-    seconds, how many bytes came and how many were sent.
+    ``observe`` is told once a turn of the answers given in it.
     """
 
-    def __init__(
-        self, observe: Callable[[int, Sequence[float], Sequence[int], Sequence[int]], None]
-    ) -> None:
+    def __init__(self, observe: Observed) -> None:
         self._observe = observe
         self.began_s = 0.0
         self._asked: list[Asked] = []
