@@ -15,18 +15,29 @@
     │   └── InvalidSignature      a signature that contradicts itself
     ├── NotFound
     │   ├── EndpointNotFound
+    │   ├── ModelNotFound
     │   ├── VersionNotFound
+    │   ├── AliasNotFound
+    │   ├── RunNotFound
+    │   ├── KeyNotFound
+    │   ├── ProposalNotFound
+    │   ├── PredictionNotFound    no record has this id
     │   ├── RouteNotFound
     │   └── SourceNotFound
     ├── MethodNotAllowed
     ├── Conflict
-    │   └── TargetExists          something is where a new thing should go
+    │   ├── TargetExists          something is where a new thing should go
+    │   ├── PromotionConflict     somebody else moved the alias first
+    │   ├── EndpointChanged       somebody else changed the endpoint first
+    │   ├── ProposalDecided       somebody else decided already
+    │   └── NotReplayable         what was recorded is not enough to answer it again
     ├── NotPermitted
     │   ├── Unauthenticated       nobody said who calls, or not so that it can be believed
     │   └── Forbidden             who calls may not
     ├── Untrusted
     │   ├── DigestMismatch
-    │   └── UnsafeFormat
+    │   ├── UnsafeFormat
+    │   └── UntrustedRegistry     a pickle from a registry that is not listed as trusted
     ├── ModelFailed
     │   ├── BuildFailed
     │   ├── NotCompilable         stays native, and why
@@ -36,15 +47,19 @@
     │   └── OutputInvalid
     ├── Overloaded            too much at once; later it may go
     │   ├── QueueFull
+    │   ├── RateLimited           more requests than a key may make
     │   ├── DeadlineExceeded
     │   └── OutOfMemory           no room to load one more model
     ├── Unavailable
-    │   └── NotReady
+    │   ├── NotReady
+    │   ├── RegistryUnavailable
+    │   └── StoreUnavailable
     └── InvalidSettings
         ├── UnknownSetting
         ├── BadValue
         ├── MissingExtra
-        └── PortInUse
+        ├── PortInUse
+        └── HomeTooNew            a home that a newer Modelway has written
 
 How an error looks over HTTP is said in ``rest/problems.py`` alone, and which exit code it has in
 ``cli/exits.py`` alone.
@@ -194,8 +209,20 @@ class EndpointNotFound(NotFound):
         super().__init__(f"no endpoint is called {name!r}; there is: {there}")
 
 
+class ModelNotFound(NotFound):
+    """The registry has no model of this name."""
+
+    code = "model-not-found"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"no model is called {name[:128]!r}", hint="modelway model list shows all there are"
+        )
+
+
 class VersionNotFound(NotFound):
-    """The endpoint has no such version."""
+    """The endpoint, or the model, has no such version."""
 
     code = "version-not-found"
 
@@ -203,6 +230,53 @@ class VersionNotFound(NotFound):
         self.endpoint, self.version = endpoint, version
         there = ", ".join(known[:10]) or "none"
         super().__init__(f"{endpoint} has no version {version[:80]!r}; there is: {there}")
+
+
+class AliasNotFound(NotFound):
+    """The model has no such alias."""
+
+    code = "alias-not-found"
+
+    def __init__(self, model: str, alias: str, known: Sequence[str]) -> None:
+        self.model, self.alias = model, alias
+        there = ", ".join(sorted(known)[:10]) or "none"
+        super().__init__(f"{model} has no alias {alias[:80]!r}; there is: {there}")
+
+
+class RunNotFound(NotFound):
+    """The registry has no such run."""
+
+    code = "run-not-found"
+
+
+class KeyNotFound(NotFound):
+    """No key has this id."""
+
+    code = "key-not-found"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"no key has the id {id[:80]!r}", hint="modelway key list shows all")
+
+
+class ProposalNotFound(NotFound):
+    """No promotion waits under this id."""
+
+    code = "proposal-not-found"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"no promotion waits under the id {id[:80]!r}")
+
+
+class PredictionNotFound(NotFound):
+    """No record has this id: it was never made, or not kept."""
+
+    code = "prediction-not-found"
+
+    def __init__(self, prediction_id: str) -> None:
+        self.prediction_id = prediction_id
+        super().__init__(f"no prediction with the id {prediction_id[:200]!r} is recorded")
 
 
 class RouteNotFound(NotFound):
@@ -247,6 +321,37 @@ class TargetExists(Conflict):
     code = "target-exists"
 
 
+class PromotionConflict(Conflict):
+    """Somebody else moved the alias first."""
+
+    code = "promotion-conflict"
+
+
+class EndpointChanged(Conflict):
+    """Somebody else changed the endpoint first."""
+
+    code = "endpoint-changed"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name} was changed by somebody else meanwhile",
+            hint="look at it again: modelway endpoint show",
+        )
+
+
+class ProposalDecided(Conflict):
+    """Somebody else approved or declined it already, or it has expired."""
+
+    code = "proposal-decided"
+
+
+class NotReplayable(Conflict):
+    """What was recorded of a prediction is not enough to make it again."""
+
+    code = "not-replayable"
+
+
 class NotPermitted(ModelwayError):
     """Who calls may not do this."""
 
@@ -288,6 +393,12 @@ class UnsafeFormat(Untrusted):
     """A format that runs code when it is read, where that was not allowed."""
 
     code = "unsafe-format"
+
+
+class UntrustedRegistry(Untrusted):
+    """A pickle comes from a registry that is not listed as trusted."""
+
+    code = "untrusted-registry"
 
 
 class ModelFailed(ModelwayError):
@@ -346,6 +457,12 @@ class QueueFull(Overloaded):
     code = "queue-full"
 
 
+class RateLimited(Overloaded):
+    """The key has made more requests than it may."""
+
+    code = "rate-limited"
+
+
 class DeadlineExceeded(Overloaded):
     """The request's time was over before its answer."""
 
@@ -369,6 +486,18 @@ class NotReady(Unavailable):
     """Models are still being loaded."""
 
     code = "not-ready"
+
+
+class RegistryUnavailable(Unavailable):
+    """The registry cannot be reached; what is bundled answers all the same."""
+
+    code = "registry-unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    """The control store cannot be reached."""
+
+    code = "store-unavailable"
 
 
 class InvalidSettings(ModelwayError):
@@ -406,3 +535,9 @@ class PortInUse(InvalidSettings):
     """Another process listens on the port."""
 
     code = "port-in-use"
+
+
+class HomeTooNew(InvalidSettings):
+    """The home, or its store, was written by a newer Modelway."""
+
+    code = "home-too-new"

@@ -1,0 +1,1 @@
+"""Who may: keys, what they allow, how often, and who did what."""

@@ -1,0 +1,1 @@
+"""What was predicted: every answer and refusal recorded, and the labels that come later."""
