@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from modelway.domain.errors import OutOfMemory
+from modelway.endpoints.deployments import Deployments
+from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.deployments import Deployments
 from modelway.rest import invocations, sagemaker
 from modelway.rest.sagemaker import MultiModel
 from modelway.rest.starting import refusals
@@ -30,16 +31,16 @@ class Deployed:
 
     def __init__(self, plane: DataPlane) -> None:
         self._plane = plane
-        self._deployments = Deployments(plane.catalogue, plane.router, lambda _: None)  # type: ignore[arg-type] # an ImplicitRouter
+        self._deployments = Deployments(plane.catalogue, plane.router, lambda _: None)  # type: ignore[arg-type] # an EndpointRouter
         self.full = False
 
     async def load(self, name: str, folder: Path) -> None:
         if self.full:
             raise OutOfMemory("no room")
-        await self._deployments.load(name, folder)
+        await self._deployments.change(PlannedEndpoint(name, PlannedVersion(str(folder))))
 
     async def unload(self, name: str) -> None:
-        await self._deployments.unload(name)
+        self._deployments.remove(name)
 
     def names(self) -> Sequence[str]:
         return self._plane.router.endpoints()

@@ -28,9 +28,9 @@ from modelway.bundles.store import open_bundle
 from modelway.compilers.graph import Graph
 from modelway.composition.frameworks import open_runtime
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
+from modelway.endpoints.router import EndpointRouter, Routing
 from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.metering import InferenceMetrics
 from modelway.inference.ports import Admission, Observer
@@ -180,8 +180,8 @@ def plane_of(
 ) -> DataPlane:
     """A data plane that answers with these models under their names."""
     catalogue = catalogue_of()
-    live = [entry_of(catalogue, model) for model in models]
-    router = ImplicitRouter(catalogue, live, default)
+    live = [Routing(entry_of(catalogue, model)) for model in models]
+    router = EndpointRouter(catalogue, live, default)
     return DataPlane(router, catalogue, observers, admission, InferenceSettings(threads=2))
 
 
@@ -189,8 +189,9 @@ def catalogue_of(**settings: Any) -> Catalogue:
     """A catalogue of nothing, which opens what is added by the real runtimes."""
     inference = replace(InferenceSettings(threads=2), **settings)
 
-    def load(name: str, folder: Path) -> LoadedModel:
-        return load_model(name, folder, partial(open_runtime, allow_pickle=True), inference)
+    def load(name: str, version: str, folder: Path) -> LoadedModel:
+        opened = partial(open_runtime, allow_pickle=True)
+        return load_model(name, folder, opened, inference, version=version)
 
     return Catalogue(load, InferenceMetrics(Metrics(Slot.in_memory())), inference)
 

@@ -19,10 +19,11 @@ import msgspec
 
 from modelway.composition import orders
 from modelway.composition.administration import administer
-from modelway.composition.plan import PlannedEndpoint, ServePlan
+from modelway.composition.plan import ServePlan
 from modelway.composition.watching import Watching
 from modelway.domain.errors import EndpointNotFound, Unavailable
-from modelway.inference.ports import KEPT_VERSIONS, ModelState
+from modelway.endpoints.planned import PlannedEndpoint
+from modelway.inference.ports import ModelState
 from modelway.rest.accepting import CENSUS, Census
 from modelway.supervisor.workers import Late, Supervisor, WorkerCommand
 from modelway.telemetry import metrics as table
@@ -50,7 +51,7 @@ class Fleet:
         when_ready: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self.folders = {one.name: Path(one.folder) for one in plan.endpoints}
+        self.folders = {one.name: Path(one.live.folder) for one in plan.endpoints}
         self._changing = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
         self._metrics = Metrics(Slot.open(Path(plan.metrics_folder), "supervisor"))
@@ -87,7 +88,15 @@ class Fleet:
         Raises:
             ModelwayError: a worker could not open it, and says why; nothing has changed.
         """
-        return await self._whole(self._load(name, folder))
+        return await self.change(self._plan.with_bundle(name, folder))
+
+    async def change(self, endpoint: PlannedEndpoint) -> str:
+        """Have an endpoint be so in every worker; gives its live version.
+
+        Raises:
+            ModelwayError: a worker could not open a version, and says why; nothing has changed.
+        """
+        return await self._whole(self._change(endpoint))
 
     async def unload(self, name: str) -> None:
         """Have nothing answer under a name. Raises EndpointNotFound."""
@@ -100,30 +109,31 @@ class Fleet:
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
 
-    async def _load(self, name: str, folder: Path) -> str:
+    async def _change(self, endpoint: PlannedEndpoint) -> str:
         async with self._changing:
-            folder = folder.resolve()
-            prepared = await self._ask(orders.Prepare(name, str(folder)), _PREPARE_S)
+            prepared = await self._ask(orders.Prepare(endpoint), _PREPARE_S)
             reports = prepared.values()
             version = next((one.version for one in reports if one.version is not None), None)
             fault = next((one for one in reports if one.code is not None), None)
             if fault is not None or version is None:
                 if version is not None:
-                    await self._ask(orders.Discard(name, version), _COMMIT_S)
+                    await self._ask(orders.Discard(endpoint), _COMMIT_S)
                 if fault is not None:
                     raise orders.raised(fault)
                 raise Unavailable("no worker answers now", hint="try again in a moment")
-            self._plan = _with(self._plan, name, folder)
-            await self._commit(orders.Commit(name, version, str(folder)))
-            self.folders[name] = folder
+            # The version is named from now on: its folder may hold another later.
+            live = msgspec.structs.replace(endpoint.live, version=version)
+            self._plan = self._plan.having(msgspec.structs.replace(endpoint, live=live))
+            now = self._plan.endpoint(endpoint.name)
+            await self._commit(orders.Commit(now or endpoint))
+            self.folders[endpoint.name] = Path(live.folder)
             return version
 
     async def _unload(self, name: str) -> None:
         async with self._changing:
-            names = [one.name for one in self._plan.endpoints]
-            if name not in names:
-                raise EndpointNotFound(name[:128], names)
-            self._plan = _without(self._plan, name)
+            if name not in self._plan.names:
+                raise EndpointNotFound(name[:128], self._plan.names)
+            self._plan = self._plan.without(name)
             await self._commit(orders.Remove(name))
 
     async def states(self) -> list[ModelState]:
@@ -177,26 +187,3 @@ class Fleet:
         while True:
             machine.read()
             await asyncio.sleep(EVERY_S)
-
-
-def _with(plan: ServePlan, name: str, folder: Path) -> ServePlan:
-    """The plan with a bundle under a name, which may be new; where there is no default, it is."""
-    endpoints = tuple(
-        _changed(one, str(folder)) if one.name == name else one for one in plan.endpoints
-    )
-    if name not in {one.name for one in endpoints}:
-        endpoints = (*endpoints, PlannedEndpoint(name, str(folder)))
-    return msgspec.structs.replace(plan, endpoints=endpoints, default=plan.default or name)
-
-
-def _changed(endpoint: PlannedEndpoint, folder: str) -> PlannedEndpoint:
-    """The endpoint with another bundle; the one before stays known."""
-    older = [one for one in (*endpoint.older, endpoint.folder) if one != folder]
-    return msgspec.structs.replace(endpoint, folder=folder, older=tuple(older[1 - KEPT_VERSIONS :]))
-
-
-def _without(plan: ServePlan, name: str) -> ServePlan:
-    """The plan without a name; no other becomes the default for it."""
-    endpoints = tuple(one for one in plan.endpoints if one.name != name)
-    default = "" if plan.default == name else plan.default
-    return msgspec.structs.replace(plan, endpoints=endpoints, default=default)

@@ -9,29 +9,26 @@ from __future__ import annotations
 import msgspec
 
 from modelway.domain import errors
+from modelway.endpoints.planned import PlannedEndpoint
 from modelway.inference.ports import ModelState
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
-    """Open the bundle in ``folder`` beside the one that answers under ``name``."""
+    """Open every version of an endpoint beside what answers under its name."""
 
-    name: str
-    folder: str
+    endpoint: PlannedEndpoint
 
 
 class Commit(msgspec.Struct, frozen=True, tag="commit"):
-    """Have the prepared version answer; a worker that was just starting opens it in ``folder``."""
+    """Have the prepared endpoint answer; a worker that was just starting opens it first."""
 
-    name: str
-    version: str
-    folder: str
+    endpoint: PlannedEndpoint
 
 
 class Discard(msgspec.Struct, frozen=True, tag="discard"):
-    """Forget the prepared version."""
+    """Forget what was prepared."""
 
-    name: str
-    version: str
+    endpoint: PlannedEndpoint
 
 
 class Remove(msgspec.Struct, frozen=True, tag="remove"):
@@ -48,7 +45,7 @@ Order = Prepare | Commit | Discard | Remove | Describe
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of an order: the version that was prepared, what is open, or why it failed."""
+    """What came of an order: the live version that was prepared, what is open, or why it failed."""
 
     version: str | None = None
     states: tuple[ModelState, ...] = ()

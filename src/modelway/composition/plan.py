@@ -1,12 +1,17 @@
 """The plan of a service: all that each of its processes needs to know to answer.
 
-A supervisor hands it to its workers as JSON; one process alone uses it as it is.
+A supervisor hands it to its workers as JSON; one process alone uses it as it is. It is replaced as
+what answers changes, so that a process that starts later answers the same.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
+from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
+from modelway.inference.ports import KEPT_VERSIONS
 from modelway.settings import (
     GrpcSettings,
     InferenceSettings,
@@ -14,19 +19,6 @@ from modelway.settings import (
     ServeSettings,
     TelemetrySettings,
 )
-
-
-class PlannedEndpoint(msgspec.Struct, frozen=True):
-    """A bundle's folder and the name it answers under; ``route`` and ``output_name`` if wanted.
-
-    ``older`` are the folders of versions that answered before, the newest last.
-    """
-
-    name: str
-    folder: str
-    route: str | None = None
-    output_name: str | None = None
-    older: tuple[str, ...] = ()
 
 
 class ServePlan(msgspec.Struct, frozen=True):
@@ -50,3 +42,42 @@ class ServePlan(msgspec.Struct, frozen=True):
     home: str
     administration: str
     grpc_address: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the endpoints."""
+        return [one.name for one in self.endpoints]
+
+    def endpoint(self, name: str) -> PlannedEndpoint | None:
+        """The endpoint of a name, None if there is none."""
+        return next((one for one in self.endpoints if one.name == name), None)
+
+    def with_bundle(self, name: str, folder: Path) -> PlannedEndpoint:
+        """The endpoint of a name, which may be new, with a bundle that is no registered version."""
+        live = PlannedVersion(str(folder.resolve()))
+        endpoint = self.endpoint(name)
+        if endpoint is None:
+            return PlannedEndpoint(name, live)
+        return msgspec.structs.replace(endpoint, live=live)
+
+    def having(self, endpoint: PlannedEndpoint) -> ServePlan:
+        """The plan with an endpoint as it is now, or one more; without a default it is that.
+
+        What was live before stays known.
+        """
+        before = self.endpoint(endpoint.name)
+        if before is None:
+            endpoints = (*self.endpoints, endpoint)
+        else:
+            known = [one for one in (*before.older, before.live) if one != endpoint.live]
+            older = tuple(dict.fromkeys((*endpoint.older, *known)))[1 - KEPT_VERSIONS :]
+            now = msgspec.structs.replace(endpoint, older=older)
+            endpoints = tuple(now if one is before else one for one in self.endpoints)
+        default = self.default or endpoint.name
+        return msgspec.structs.replace(self, endpoints=endpoints, default=default)
+
+    def without(self, name: str) -> ServePlan:
+        """The plan without an endpoint; no other becomes the default for it."""
+        endpoints = tuple(one for one in self.endpoints if one.name != name)
+        default = "" if self.default == name else self.default
+        return msgspec.structs.replace(self, endpoints=endpoints, default=default)

@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelway.bundles.store import open_bundle
 from modelway.composition.elsewhere import ByAdministration
 from modelway.composition.isolation import opener
 from modelway.composition.plan import ServePlan
 from modelway.console import pages
 from modelway.domain.errors import ModelwayError
+from modelway.endpoints.deployments import Deployments, known, routing_of
+from modelway.endpoints.planned import PlannedVersion
+from modelway.endpoints.router import EndpointRouter
 from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.counting import Counting
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.deployments import Deployments
-from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.metering import InferenceMetrics
 from modelway.inference.statistics import Statistics
@@ -102,12 +102,12 @@ class Service:
             BadValue: a route or a word cannot be used.
         """
         plan = self._plan
-        live = []
+        routings = []
         for one in plan.endpoints:
             await self._know(one.name, one.older)
-            bundle = await asyncio.to_thread(open_bundle, Path(one.folder))
-            live.append(self._catalogue.add(one.name, bundle))
-        router = ImplicitRouter(self._catalogue, live, plan.default)
+            entries = [await known(self._catalogue, one.name, version) for version in one.active]
+            routings.append(routing_of(one, entries))
+        router = EndpointRouter(self._catalogue, routings, plan.default)
         self.deployments = Deployments(self._catalogue, router, self._check)
         self.plane = DataPlane(
             router,
@@ -116,7 +116,7 @@ class Service:
             settings=plan.inference,
         )
         app = application(plan, self.plane, self._statistics)
-        for entry in live:
+        for entry in (entry for routing in routings for entry in routing.active):
             if not plan.inference.lazy or entry.pinned:
                 await self._catalogue.opened(entry)
         await self._open_grpc()
@@ -161,19 +161,18 @@ class Service:
                 self._statistics,
             )
 
-    async def _know(self, name: str, folders: Sequence[str]) -> None:
+    async def _know(self, name: str, versions: Sequence[PlannedVersion]) -> None:
         """Know versions that answered before this process began; one that is gone is not known."""
-        for folder in folders:
+        for one in versions:
             try:
-                bundle = await asyncio.to_thread(open_bundle, Path(folder))
+                await known(self._catalogue, name, one)
             except ModelwayError as error:
                 _log.warning("an older version of %s is not known any more: %s", name, error)
-            else:
-                self._catalogue.add(name, bundle)
 
-    def _load(self, name: str, folder: Path) -> LoadedModel:
-        opened = opener(self._plan.inference, allow_pickle=self._plan.allow_pickle)
-        return load_model(name, folder, opened, self._plan.inference, self._meter.watch)
+    def _load(self, name: str, version: str, folder: Path) -> LoadedModel:
+        inference = self._plan.inference
+        opened = opener(inference, allow_pickle=self._plan.allow_pickle)
+        return load_model(name, folder, opened, inference, self._meter.watch, version)
 
     def _check(self, entry: Entry) -> None:
         """Refuse a bundle that does not fit the routes and words of its endpoint."""

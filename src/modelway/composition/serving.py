@@ -19,10 +19,11 @@ from pathlib import Path
 from modelway.composition.administration import admin_listener
 from modelway.composition.fleet import Fleet
 from modelway.composition.grpc_door import ReservedPort, check_installed, reserve
-from modelway.composition.plan import PlannedEndpoint, ServePlan
+from modelway.composition.plan import ServePlan
 from modelway.composition.watching import Watching
 from modelway.domain.errors import InvalidSource, UnknownSetting
 from modelway.domain.names import alias_of, check_name
+from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
 from modelway.settings import ServeSettings, Settings, child_environment
 from modelway.supervisor.sockets import bind, bind_unix
 from modelway.telemetry.logs import configure_logs
@@ -153,7 +154,7 @@ def plan_of(request: ServeRequest, settings: Settings, say: Say, **placed: str) 
     endpoints = tuple(
         PlannedEndpoint(
             name,
-            str(_folder(source, name, request, settings, say)),
+            PlannedVersion(str(_folder(source, name, request, settings, say))),
             routes.get(name),
             words.get(name),
         )

@@ -29,6 +29,7 @@ from modelway.composition.plan import ServePlan
 from modelway.composition.service import Service
 from modelway.composition.watching import Watching
 from modelway.domain.errors import BadValue, LoadFailed, ModelwayError
+from modelway.endpoints.planned import PlannedEndpoint
 from modelway.inference.ports import ModelState
 from modelway.supervisor.sockets import listen_no_more
 from modelway.telemetry.logs import configure_logs
@@ -41,17 +42,24 @@ class _Alone:
 
     def __init__(self, service: Service, plan: ServePlan) -> None:
         self._service = service
-        self.folders = {one.name: Path(one.folder) for one in plan.endpoints}
+        self._plan = plan
+        self.folders = {one.name: Path(one.live.folder) for one in plan.endpoints}
 
     async def load(self, name: str, folder: Path) -> str:
         """Have the bundle of a folder answer; gives its version."""
-        version = await self._service.deployments.load(name, folder)
-        self.folders[name] = folder
+        return await self.change(self._plan.with_bundle(name, folder))
+
+    async def change(self, endpoint: PlannedEndpoint) -> str:
+        """Have an endpoint be so; gives its live version."""
+        version = await self._service.deployments.change(endpoint)
+        self._plan = self._plan.having(endpoint)
+        self.folders[endpoint.name] = Path(endpoint.live.folder)
         return version
 
     async def unload(self, name: str) -> None:
         """Have nothing answer under a name."""
-        await self._service.deployments.unload(name)
+        self._service.deployments.remove(name)
+        self._plan = self._plan.without(name)
 
     async def states(self) -> list[ModelState]:
         """Every version that is known."""
@@ -201,12 +209,12 @@ async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
     deployments = service.deployments
     try:
         match order:
-            case orders.Prepare(name, folder):
-                return orders.Report(version=await deployments.prepare(name, Path(folder)))
-            case orders.Commit(name, version, folder):
-                await deployments.follow(name, version, Path(folder))
-            case orders.Discard(name, version):
-                deployments.discard(name, version)
+            case orders.Prepare(endpoint):
+                return orders.Report(version=await deployments.prepare(endpoint))
+            case orders.Commit(endpoint):
+                await deployments.commit(endpoint)
+            case orders.Discard(endpoint):
+                deployments.discard(endpoint)
             case orders.Remove(name):
                 deployments.remove(name)
             case orders.Describe():

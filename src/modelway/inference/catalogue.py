@@ -25,8 +25,8 @@ from modelway.inference.loading import LoadedModel, served_signature
 from modelway.inference.ports import Meter
 from modelway.settings import InferenceSettings
 
-Load = Callable[[str, Path], LoadedModel]
-"""Opens the bundle of a folder under a name; blocks, raises what opening raises."""
+Load = Callable[[str, str, Path], LoadedModel]
+"""Opens the bundle of a folder under a name and a version; blocks, raises what opening raises."""
 
 _DRAIN_TICK_S = 0.02
 _LONGEST_DRAIN_S = 10.0
@@ -38,6 +38,7 @@ _log = logging.getLogger("modelway.inference")
 class Entry:
     """One version of one model: described always, open (``model``) or not.
 
+    ``version`` is the registry's number, or the digest for what was never registered.
     ``signature`` is what callers follow, ``strict`` or not. ``used`` grows with every request, so
     the smallest was asked longest ago. ``fault`` is why it could not be opened the last time that
     was tried. ``wanted`` counts who waits for it to be open; ``gone`` is an entry that nobody may
@@ -46,11 +47,14 @@ class Entry:
 
     __slots__ = (
         *("bundle", "fault", "gone", "held_bytes", "model", "name", "opening", "pinned"),
-        *("signature", "strict", "used", "wanted"),
+        *("signature", "strict", "used", "version", "wanted"),
     )
 
-    def __init__(self, name: str, bundle: Bundle, *, strict: bool, pinned: bool) -> None:
+    def __init__(
+        self, name: str, version: str, bundle: Bundle, *, strict: bool, pinned: bool
+    ) -> None:
         self.name = name
+        self.version = version
         self.bundle = bundle
         self.strict = strict
         self.signature = served_signature(bundle, strict=strict)
@@ -62,11 +66,6 @@ class Entry:
         self.held_bytes = 0
         self.fault: ModelwayError | None = None
         self.opening: asyncio.Future[LoadedModel] | None = None
-
-    @property
-    def version(self) -> str:
-        """The registry's number, or the digest for what was never registered."""
-        return self.bundle.digest
 
     @property
     def state(self) -> str:
@@ -96,19 +95,25 @@ class Catalogue:
         self._one_at_a_time = asyncio.Lock()
         self._loading = self._n_loads = 0
         self._retiring: set[asyncio.Task[None]] = set()
+        self._reopening: set[asyncio.Task[LoadedModel]] = set()
         self._clock = 0
 
     def __iter__(self) -> Iterator[Entry]:
         """Every entry, model by model in the order they were added."""
         return (entry for versions in self._entries.values() for entry in versions.values())
 
-    def add(self, name: str, bundle: Bundle) -> Entry:
-        """Know a bundle under a name, as its newest version; the same one twice is one entry."""
+    def add(self, name: str, bundle: Bundle, version: str | None = None) -> Entry:
+        """Know a bundle under a name, as its newest version; the same one twice is one entry.
+
+        Without a ``version`` it is called after its digest.
+        """
+        version = version or bundle.digest
         versions = self._entries.setdefault(name, {})
-        entry = versions.pop(bundle.digest, None)
+        entry = versions.pop(version, None)
         if entry is None:
-            entry = Entry(name, bundle, strict=self._strict, pinned=name in self._pinned)
-        versions[bundle.digest] = entry
+            pinned = name in self._pinned
+            entry = Entry(name, version, bundle, strict=self._strict, pinned=pinned)
+        versions[version] = entry
         return entry
 
     def versions(self, name: str) -> list[Entry]:
@@ -155,6 +160,13 @@ class Catalogue:
             entry.wanted -= 1
             self.at_hand(entry)
 
+    def reopen(self, entry: Entry) -> None:
+        """Begin to open the entry's model, without waiting for it; why it fails is its fault."""
+        if entry.opening is None:
+            task = asyncio.ensure_future(self.opened(entry))
+            self._reopening.add(task)
+            task.add_done_callback(self._reopened)
+
     async def close(self, entry: Entry) -> None:
         """Close the entry's model once nobody needs it; it stays known. Twice does no harm."""
         model, entry.model = entry.model, None
@@ -189,6 +201,11 @@ class Catalogue:
         ended = [entry.model.execution.abandon() for entry in self if entry.model is not None]
         return all(ended)
 
+    def _reopened(self, task: asyncio.Task[LoadedModel]) -> None:
+        self._reopening.discard(task)
+        if not task.cancelled():
+            task.exception()  # it was logged, and is the entry's fault
+
     async def _open(self, entry: Entry) -> LoadedModel:
         # What it takes is known when it is there; and what libraries read runs their code.
         alone = self._memory_bytes or entry.bundle.manifest.runtime != ONNX
@@ -219,7 +236,9 @@ class Catalogue:
         self._n_loads += 1
         number, before = self._n_loads, self.meter.resident_bytes()
         try:
-            model = await asyncio.to_thread(self._load, entry.name, entry.bundle.folder)
+            model = await asyncio.to_thread(
+                self._load, entry.name, entry.version, entry.bundle.folder
+            )
         finally:
             self._loading -= 1
         alone = alone and number == self._n_loads

@@ -60,10 +60,12 @@ def load_model(
     open_runtime: OpenRuntime,
     settings: InferenceSettings,
     watched: Callable[[str, str], Watch] | None = None,
+    version: str | None = None,
 ) -> LoadedModel:
     """Check, open and warm up the bundle in ``folder``, to answer under ``name``.
 
-    ``watched`` gives who is told of the batches of a name's version.
+    Without a ``version`` it is called after its digest. ``watched`` gives who is told of the
+    batches of a name's version.
 
     Raises:
         DigestMismatch: the contents are not those the record names.
@@ -72,9 +74,10 @@ def load_model(
     """
     started = time.perf_counter()
     bundle = open_bundle(folder)
+    version = version or bundle.digest
     signature = served_signature(bundle, strict=settings.strict)
     runtime = open_runtime(folder, bundle.signature, bundle.manifest)
-    watch = None if watched is None else watched(name, bundle.digest)
+    watch = None if watched is None else watched(name, version)
     execution = Execution(name, runtime, bundle.manifest, bundle.signature, settings, watch)
     try:
         execution.warm_up()
@@ -84,7 +87,7 @@ def load_model(
     validator = Validator(signature, strict=settings.strict)
     return LoadedModel(
         name=name,
-        version=bundle.digest,
+        version=version,
         bundle=bundle,
         validator=validator,
         decoder=JsonDecoder(signature, validator),

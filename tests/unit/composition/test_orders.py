@@ -13,15 +13,27 @@ from modelway.domain.errors import (
     LoadFailed,
     ModelwayError,
 )
+from modelway.endpoints.planned import PlannedCanary, PlannedEndpoint, PlannedVersion
 from modelway.inference.ports import ModelState
+
+ENDPOINT = PlannedEndpoint(
+    "a",
+    PlannedVersion("/b", "7", "loan"),
+    route="/x/{y}",
+    older=(PlannedVersion("/o"),),
+    canaries=(PlannedCanary(PlannedVersion("/c", "8", "loan"), 0.05),),
+    shadows=(PlannedVersion("/s"),),
+    split_by="header:user",
+    salt="a",
+)
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        orders.Prepare("a", "/b"),
-        orders.Commit("a", "1", "/b"),
-        orders.Discard("a", "1"),
+        orders.Prepare(ENDPOINT),
+        orders.Commit(ENDPOINT),
+        orders.Discard(ENDPOINT),
         orders.Remove("a"),
         orders.Describe(),
     ],

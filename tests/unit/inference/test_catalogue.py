@@ -21,10 +21,11 @@ from modelway.domain.errors import (
     VersionNotFound,
 )
 from modelway.domain.tables import Table
+from modelway.endpoints.deployments import Deployments
+from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
+from modelway.endpoints.router import EndpointRouter, Routing
 from modelway.inference.catalogue import Catalogue, Entry, _file_bytes
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.deployments import Deployments
-from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel
 from modelway.inference.metering import InferenceMetrics
 from modelway.inference.ports import KEPT_VERSIONS
@@ -111,7 +112,7 @@ def test_models_that_take_turns_in_one_place_answer_who_waited_for_them(
 def test_who_opens_one_model_does_not_wait_for_another(bundles: Mapping[str, Path]) -> None:
     slow_goes_on = threading.Event()
 
-    def load(name: str, folder: Path) -> LoadedModel:
+    def load(name: str, _: str, folder: Path) -> LoadedModel:
         if name == "a":
             assert slow_goes_on.wait(30)
         return loaded(folder, name)
@@ -137,7 +138,7 @@ def test_who_wants_no_answer_any_more_does_not_wait_for_a_model(
 ) -> None:
     goes_on = threading.Event()
 
-    def load(name: str, folder: Path) -> LoadedModel:
+    def load(name: str, _: str, folder: Path) -> LoadedModel:
         assert goes_on.wait(30)
         return loaded(folder, name)
 
@@ -145,7 +146,7 @@ def test_who_wants_no_answer_any_more_does_not_wait_for_a_model(
         settings = InferenceSettings()
         catalogue = Catalogue(load, InferenceMetrics(Metrics(Slot.in_memory())), settings)
         first, *_ = entries(catalogue, bundles)
-        plane = DataPlane(ImplicitRouter(catalogue, [first]), catalogue, settings=settings)
+        plane = DataPlane(EndpointRouter(catalogue, [Routing(first)]), catalogue, settings=settings)
         with pytest.raises(DeadlineExceeded, match="opening the model"):
             await plane.opened("a", None, time.monotonic() + 0.02)
         assert first.state == "loading", "others may wait for it"
@@ -237,11 +238,16 @@ def test_names_and_versions_that_there_are_not(bundles: Mapping[str, Path]) -> N
         catalogue.versions("nobody")
 
 
+def planned(folder: Path, version: str = "") -> PlannedEndpoint:
+    """The endpoint ``a`` with a bundle."""
+    return PlannedEndpoint("a", PlannedVersion(str(folder), version))
+
+
 class TestDeployments:
     def deployed(self, bundles: Mapping[str, Path], **settings: Any) -> tuple[Any, ...]:
         catalogue = catalogue_of(**settings)
         live = catalogue.add("a", open_bundle(bundles["a"]))
-        router = ImplicitRouter(catalogue, [live])
+        router = EndpointRouter(catalogue, [Routing(live)])
         refused: list[str] = []
 
         def check(entry: Entry) -> None:
@@ -254,9 +260,10 @@ class TestDeployments:
         async def work() -> None:
             deployments, catalogue, router, live, _ = self.deployed(bundles)
             await catalogue.opened(live)
-            version = await deployments.prepare("a", bundles["b"])
+            wanted = planned(bundles["b"])
+            version = await deployments.prepare(wanted)
             assert router.live("a") is live
-            deployments.commit("a", version)
+            await deployments.commit(wanted)
             assert router.live("a").version == version
             assert router.live("a", live.version) is live
             await asyncio.sleep(0.05)
@@ -270,12 +277,12 @@ class TestDeployments:
         async def work() -> None:
             deployments, _, router, _, _ = self.deployed(bundles)
             wanted = open_bundle(bundles["b"]).digest
-            await deployments.follow("a", wanted, bundles["b"])
+            await deployments.commit(planned(bundles["b"], wanted))
             assert router.live("a").version == wanted
-            await deployments.follow("a", wanted, bundles["c"])  # it is here: nothing is opened
+            await deployments.commit(planned(bundles["c"], wanted))  # it is here: nothing is opened
             assert router.live("a").version == wanted
             with pytest.raises(VersionNotFound):
-                await deployments.follow("a", "sha256:other", bundles["c"])
+                await deployments.commit(planned(bundles["c"], "sha256:other"))
             assert router.live("a").version == wanted
 
         run(work)
@@ -285,10 +292,11 @@ class TestDeployments:
             deployments, catalogue, router, live, refused = self.deployed(bundles)
             refused.append(open_bundle(bundles["b"]).digest)
             with pytest.raises(LoadFailed, match="not this one"):
-                await deployments.load("a", bundles["b"])
-            deployments.discard("a", await deployments.prepare("a", bundles["c"]))
+                await deployments.change(planned(bundles["b"]))
+            await deployments.prepare(planned(bundles["c"]))
+            deployments.discard(planned(bundles["c"]))
             assert [entry.version for entry in catalogue.versions("a")] == [live.version]
-            deployments.discard("a", live.version)
+            deployments.discard(planned(bundles["a"]))
             assert router.live("a") is live
 
         run(work)
@@ -297,7 +305,7 @@ class TestDeployments:
         async def work() -> None:
             deployments, catalogue, router, live, _ = self.deployed(bundles)
             model = await catalogue.opened(live)
-            await deployments.load("a", bundles["a"])
+            await deployments.change(planned(bundles["a"]))
             assert router.live("a").model is model
 
         run(work)
@@ -308,7 +316,7 @@ class TestDeployments:
             for k in range(KEPT_VERSIONS + 2):
                 graph = flower_graph(0.5 + k / 100)
                 folder = compiled_bundle(tmp_path / str(k), graph, FLOWER, classes=(0, 1, 2))
-                version = await deployments.load("a", folder)
+                version = await deployments.change(planned(folder))
             assert router.live("a").version == version
             assert len(catalogue.versions("a")) == KEPT_VERSIONS
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from modelway.endpoints.router import EndpointRouter
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.implicit import ImplicitRouter
 from modelway.rest.admin import Administration
 from modelway.rest.app import create_app
 from modelway.rest.oip_repository import repository_routes
@@ -33,7 +33,7 @@ def routes_of(table: RouteTable) -> Routes:
 def tables() -> Iterator[RouteTable]:
     rest = RestSettings()
     catalogue = catalogue_of()
-    plane = DataPlane(ImplicitRouter(catalogue, []), catalogue)
+    plane = DataPlane(EndpointRouter(catalogue, []), catalogue)
     for settings in (rest, replace(rest, sagemaker="/models")):
         app = create_app(
             plane, settings, pages={}, templates={}, output_names={}, deployments=ANYBODY

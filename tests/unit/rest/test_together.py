@@ -14,8 +14,8 @@ import pytest
 
 from modelway.domain.errors import Forbidden
 from modelway.domain.inference import InferenceRequest
+from modelway.endpoints.router import EndpointRouter
 from modelway.inference.dataplane import DataPlane
-from modelway.inference.implicit import ImplicitRouter
 from modelway.inference.loading import LoadedModel
 from modelway.inference.ports import Answered
 from modelway.rest.connection import Connection
@@ -277,7 +277,7 @@ def test_what_is_removed_meanwhile_is_not_found(model: LoadedModel) -> None:
     async def work() -> tuple[bytes, bool]:
         async with Served(model) as served:
             router = served.plane.router
-            assert isinstance(router, ImplicitRouter)
+            assert isinstance(router, EndpointRouter)
             return await after(served, lambda: router.remove(ENDPOINT))
 
     answer, waited = asyncio.run(work())
@@ -292,7 +292,7 @@ def test_another_default_answers_from_the_moment_it_is_one(model: LoadedModel) -
     async def work() -> tuple[bytes, bool]:
         async with Served(model, other) as served:
             router = served.plane.router
-            assert isinstance(router, ImplicitRouter)
+            assert isinstance(router, EndpointRouter)
             return await after(served, lambda: setattr(router, "_default", "other"), "/predict")
 
     answer, waited = asyncio.run(work())
