@@ -11,6 +11,7 @@ from modelway.settings import Settings, load_settings, setting_fields
 
 EMPTY = {
     *("serve.socket", "serve.default", "serve.trusted_proxies", "rest.prefix", "rest.sagemaker"),
+    *("store.url", "registry.url", "registry.trusted", "registry.protected"),
     "inference.pinned",
 }
 """Settings of text that say nothing unless they are set."""
@@ -69,7 +70,7 @@ def test_an_unknown_key_is_an_error(tmp_path: Path, toml: str) -> None:
 def test_an_unknown_variable_is_an_error_that_names_the_near_one(tmp_path: Path) -> None:
     with pytest.raises(UnknownSetting, match="MODELWAY__REST__PORT") as caught:
         settings(tmp_path, MODELWAY__REST__PORT="1")
-    assert caught.value.hint == "there is: serve.port, admin.port, grpc.port"
+    assert caught.value.hint == "there is: serve.port, admin.port, grpc.port, registry.port"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,16 @@ def check_weights(weights: Sequence[float]) -> None:
         )
 
 
+def check_split(split_by: str) -> None:
+    """Raises InvalidInput unless it is one of ``header:NAME``, ``field:COLUMN`` and nothing."""
+    kind, colon, name = split_by.partition(":")
+    if split_by and not (colon and name and kind + colon in (HEADER, FIELD)):
+        raise InvalidInput(
+            f"requests cannot be split by {split_by!r}",
+            hint="say header:NAME or field:COLUMN, or nothing for the prediction's id",
+        )
+
+
 def key_of(split_by: str, signature: Signature) -> Key:
     """What gives a request's key, for an endpoint of this signature.
 
@@ -60,24 +70,20 @@ def key_of(split_by: str, signature: Signature) -> Key:
         InvalidInput: ``split_by`` is none of ``header:NAME``, ``field:COLUMN`` and nothing, or
             there is no such column.
     """
+    check_split(split_by)
     if not split_by:
         return _prediction_id
-    if split_by.startswith(HEADER) and len(split_by) > len(HEADER):
+    if split_by.startswith(HEADER):
         name = split_by[len(HEADER) :].lower()
         return lambda request: request.headers.get(name) or _prediction_id(request)
-    if split_by.startswith(FIELD):
-        column = split_by[len(FIELD) :]
-        position = signature.positions.get(column) if signature.is_tabular else None
-        if position is None:
-            raise InvalidInput(
-                f"requests cannot be split by the column {column!r}, which is not in the signature",
-                hint=f"its columns are {', '.join(one.name for one in signature.columns)}",
-            )
-        return lambda request: _cell(request, position)
-    raise InvalidInput(
-        f"requests cannot be split by {split_by!r}",
-        hint="say header:NAME or field:COLUMN, or nothing for the prediction's id",
-    )
+    column = split_by[len(FIELD) :]
+    position = signature.positions.get(column) if signature.is_tabular else None
+    if position is None:
+        raise InvalidInput(
+            f"requests cannot be split by the column {column!r}, which is not in the signature",
+            hint=f"its columns are {', '.join(one.name for one in signature.columns)}",
+        )
+    return lambda request: _cell(request, position)
 
 
 def _prediction_id(request: InferenceRequest) -> str:

@@ -1,0 +1,89 @@
+"""The settings of what is kept and who decides: bundles, control state, registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.settings.fields import parts_of, setting
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSettings:
+    """Where bundles are kept, and what may become one."""
+
+    home: Path = setting(  # noqa: RUF009 - gives a field, as dataclasses.field does
+        factory=lambda: Path(".modelway"), help="Folder for everything that Modelway keeps."
+    )
+    allow_pickle: bool = setting(
+        True,
+        help="Whether a pickle named on the command line may be loaded, which runs code in it.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where control state is kept: endpoints, promotions, keys, labels."""
+
+    url: str = setting(
+        "",
+        help="Store of control state: postgresql://..., mariadb://... or sqlite:///path; empty is "
+        "SQLite in the home.",
+    )
+    poll_s: float = setting(
+        0.5,
+        help="How often a service looks whether endpoints have changed.",
+        unit="seconds",
+        minimum=0.05,
+        maximum=60,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """Where models are registered, and who may say what they are."""
+
+    url: str = setting(
+        "",
+        help="MLflow's tracking server; empty is the home's own, which modelway up starts.",
+    )
+    port: int = setting(
+        8091,
+        help="Port of the home's own MLflow server, on loopback; 0 takes a free one.",
+        minimum=0,
+        maximum=65535,
+    )
+    trusted: str = setting(
+        "",
+        help="Registries whose pickles may be built, in a child process: URLs with commas between. "
+        "The home's own is.",
+    )
+    protected: str = setting(
+        "",
+        help="Aliases that are moved only once somebody else has approved it: champion, "
+        "loan@champion, with commas between.",
+    )
+    approval_s: float = setting(
+        7 * 24 * 3600.0,
+        help="How long a promotion waits for approval before it expires.",
+        unit="seconds",
+        minimum=1,
+        maximum=366 * 24 * 3600,
+    )
+    poll_s: float = setting(
+        2.0,
+        help="How often MLflow's aliases are compared with the ledger of promotions.",
+        unit="seconds",
+        minimum=0.1,
+        maximum=3600,
+    )
+
+    @property
+    def trusted_urls(self) -> frozenset[str]:
+        """The trusted registries, without slashes behind."""
+        return frozenset(one.rstrip("/") for one in parts_of(self.trusted))
+
+    @property
+    def protected_aliases(self) -> frozenset[str]:
+        """The protected aliases: ``champion`` of every model, or ``loan@champion``."""
+        return frozenset(parts_of(self.protected))
