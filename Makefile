@@ -74,6 +74,7 @@ bench: setup
 soak: setup
 	PYTHONPATH=tests $(BIN)/python bench/serving_soak.py
 	PYTHONPATH=tests $(BIN)/python bench/random_pipelines.py
+	$(BIN)/python bench/canary_simulation.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
