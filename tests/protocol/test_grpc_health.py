@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from modelway.endpoints.router import Routing
 from modelway.grpc import messages
 from modelway.grpc.door import GrpcDoor
 from modelway.inference.dataplane import DataPlane
@@ -70,7 +71,7 @@ def test_what_is_not_known_is_not_found_and_is_watched_all_the_same(
     watched = HealthStub(channel).Watch(asked, timeout=20)
     assert next(watched).status == UNKNOWN
     other = plane.catalogue.add("other", loaded(bundle, "other").bundle)
-    plane.router.promote(other)  # type: ignore[attr-defined] # of the router of a plain service
+    plane.router.set(Routing(other))  # type: ignore[attr-defined] # an EndpointRouter
     assert next(watched).status == SERVING
 
 

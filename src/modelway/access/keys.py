@@ -40,6 +40,14 @@ class Key:
     revoked_at: datetime | None = None
     used_at: datetime | None = None
 
+    @property
+    def actor(self) -> str:
+        """Who acts with it, as records, the ledger and the audit trail name them: ``NAME:ID``.
+
+        Names may be given twice; the id makes it one key's alone.
+        """
+        return f"{self.name}:{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Act:

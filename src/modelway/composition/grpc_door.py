@@ -21,6 +21,7 @@ from modelway.supervisor.sockets import holder
 from modelway.telemetry.spans import Spans
 
 if TYPE_CHECKING:
+    from modelway.access.tls import Certificate
     from modelway.grpc.door import GrpcDoor
     from modelway.inference.dataplane import DataPlane
     from modelway.telemetry.access import AccessLog
@@ -123,10 +124,12 @@ async def open_door(
     access: AccessLog,
     spans: Spans | None = None,
     statistics: Statistics | None = None,
+    certificate: Certificate | None = None,
 ) -> GrpcDoor:
     """The door over a data plane, answering at an address; it is to be stopped.
 
-    ``statistics`` are an observer of the data plane; without them every number told is 0.
+    ``statistics`` are an observer of the data plane; without them every number told is 0. With a
+    ``certificate`` it speaks TLS and nothing else.
 
     Raises:
         MissingExtra: gRPC's libraries are not installed.
@@ -137,5 +140,5 @@ async def open_door(
     from modelway.grpc.metering import GrpcMetrics
 
     door = GrpcDoor(statistics or Statistics(), spans, GrpcMetrics(metrics, access).observe)
-    await door.start(plane, settings, address)
+    await door.start(plane, settings, address, certificate)
     return door

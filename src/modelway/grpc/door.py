@@ -1,17 +1,20 @@
 """The gRPC server of one process, on the event loop of everything else that answers.
 
 Several processes listen on one address and the kernel spreads connections among them; whoever
-starts them keeps the port. What is not encrypted here is to be by what stands in front.
+starts them keeps the port. With a certificate nothing but TLS is spoken; without one, encrypting is
+for what stands in front.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 
+from modelway.access.tls import Certificate, Pem
 from modelway.domain.errors import PortInUse
 from modelway.grpc import health, inference_service, messages, reflection
 from modelway.grpc.calls import Calls, Observed, unobserved
@@ -44,8 +47,16 @@ class GrpcDoor:
         self._observe = observe
         self._running: tuple[grpc.aio.Server, States, Calls] | None = None
 
-    async def start(self, plane: DataPlane, settings: GrpcSettings, address: str) -> int:
+    async def start(
+        self,
+        plane: DataPlane,
+        settings: GrpcSettings,
+        address: str,
+        certificate: Certificate | None = None,
+    ) -> int:
         """Answer at an address such as ``127.0.0.1:8081``; gives the port, of use where it is 0.
+
+        ``certificate`` has the connections encrypted; one that was renewed is good for the next.
 
         Raises:
             PortInUse: it cannot be listened on.
@@ -67,7 +78,10 @@ class GrpcDoor:
         service = InferenceService(plane, states, settings.max_rows)
         server.add_generic_rpc_handlers(_methods(service, repository, states, calls))
         try:
-            port = server.add_insecure_port(address)
+            if certificate is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, _credentials(certificate))
         except RuntimeError as error:
             raise PortInUse(f"gRPC cannot listen on {address}: {error}") from error
         await server.start()
@@ -88,6 +102,24 @@ class GrpcDoor:
         refusing_s = min(_REFUSING_S, drain_s)
         await asyncio.sleep(refusing_s)
         await server.stop(drain_s - refusing_s)
+
+
+def _credentials(certificate: Certificate) -> grpc.ServerCredentials:
+    """What the library asks in each handshake, on a thread of its own."""
+    told = certificate.pem
+
+    def renewed() -> Any:  # None for no change, which the library's types leave out
+        nonlocal told
+        if told is certificate.pem:
+            return None
+        told = certificate.pem
+        return _configuration(told)
+
+    return grpc.dynamic_ssl_server_credentials(_configuration(told), renewed)
+
+
+def _configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(pem.key, pem.chain)])
 
 
 def _methods(

@@ -15,8 +15,10 @@ import errno
 import logging
 import mmap
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 _log = logging.getLogger("modelway.rest")
 
@@ -26,6 +28,12 @@ _MOST_LEFT = 32
 
 _PAUSE_S = 0.1
 """How long nothing is accepted after the system had no room for a connection."""
+
+HANDSHAKE_S = 10.0
+"""How long a TLS handshake may take; who is slower is left."""
+
+_GOODBYE_S = 1.0
+"""How long the end of a TLS connection waits for the caller's; many callers never send one."""
 
 CENSUS = "connections"
 """The name of the census's file in the folder of the metrics."""
@@ -47,11 +55,18 @@ class Census:
             self._memory = mmap.mmap(file.fileno(), _MOST_SLOTS * _WORD_BYTES)
         self._words = memoryview(self._memory).cast("q")
         self._slot = slot
+        self._expected = 0
         self.hold(0)
 
     def hold(self, connections: int) -> None:
         """So many connections are here now."""
-        self._words[self._slot] = connections + 1
+        self._held = connections
+        self._words[self._slot] = connections + self._expected + 1
+
+    def expect(self, more: int) -> None:
+        """So many more are coming, or fewer: their handshake goes on."""
+        self._expected += more
+        self.hold(self._held)
 
     def leave(self) -> None:
         """Nobody is here any more."""
@@ -69,18 +84,24 @@ class Census:
 
 
 class Accepting:
-    """Accepts what comes to ``listener``, which listens and stays the caller's, until closed."""
+    """Accepts what comes to ``listener``, which listens and stays the caller's, until closed.
+
+    With ``tls`` the protocol is told of a connection once its handshake is done.
+    """
 
     def __init__(
         self,
         listener: socket.socket,
         protocol: Callable[[], asyncio.BaseProtocol],
         census: Census,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener.dup()
         self._protocol = protocol
         self._census = census
+        self._secured = secured(tls)
+        self._closed = False
         self._begun: set[asyncio.Task[object]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._listener.setblocking(False)
@@ -88,6 +109,7 @@ class Accepting:
 
     def close(self) -> None:
         """Accept no more."""
+        self._closed = True
         if self._later is not None:
             self._later.cancel()
         self._loop.remove_reader(self._listener)
@@ -108,7 +130,8 @@ class Accepting:
     def _after_all(self) -> None:
         """Whoever still waits waits for us."""
         self._watch()
-        for _ in range(_MOST_LEFT):
+        # The others may be at work on a handshake, which takes about as long as the moment.
+        for _ in range(1 if self._secured else _MOST_LEFT):
             if not self._accept():
                 break
 
@@ -131,13 +154,32 @@ class Accepting:
         if accepted.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):  # the caller has left already
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connecting = self._loop.connect_accepted_socket(self._protocol, accepted)
+        connecting = self._loop.connect_accepted_socket(self._protocol, accepted, **self._secured)
         task = self._loop.create_task(connecting)
+        if self._secured:
+            self._census.expect(1)
         self._begun.add(task)
         task.add_done_callback(self._done)
         return True
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._begun.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a connection could not be opened", exc_info=task.exception())
+        if self._secured and not self._closed:
+            self._census.expect(-1)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, OSError) and self._secured:
+            # Whoever asks without TLS, looks for open ports, or leaves; nobody can help it here.
+            _log.debug("a handshake failed: %s", error)
+        elif error is not None:
+            _log.error("a connection could not be opened", exc_info=error)
+
+
+def secured(tls: ssl.SSLContext | None) -> dict[str, Any]:
+    """What an event loop is told of the TLS of what it accepts; nothing where there is none."""
+    if tls is None:
+        return {}
+    return {
+        "ssl": tls,
+        "ssl_handshake_timeout": HANDSHAKE_S,
+        "ssl_shutdown_timeout": _GOODBYE_S,
+    }

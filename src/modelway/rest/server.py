@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from email.utils import formatdate
 from typing import Any
 
-from modelway.rest.accepting import Accepting, Census
+from modelway.rest.accepting import Accepting, Census, secured
 from modelway.rest.connection import Connection
 from modelway.rest.http import Refusal, Request, Response
 from modelway.rest.problems import problem_of
@@ -60,16 +61,23 @@ class Server:
         self._ticking: asyncio.TimerHandle | None = None
         self._census: Census | None = None
 
-    async def start(self, listeners: Sequence[socket.socket], census: Census | None = None) -> None:
+    async def start(
+        self,
+        listeners: Sequence[socket.socket],
+        census: Census | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Accept connections on these sockets, which stay the caller's.
 
-        ``census`` is there where other processes accept on them too.
+        ``census`` is there where other processes accept on them too. With ``tls`` a connection is
+        one once its handshake is done; who does not finish that in time, or not well, is left.
         """
         self._tick()
         self._census = census
         for listener in listeners:
             if census is not None:
-                self._accepting.append(Accepting(listener, lambda: Connection(self), census))
+                shared = Accepting(listener, lambda: Connection(self), census, tls)
+                self._accepting.append(shared)
                 continue
             listening = (
                 self.loop.create_unix_server
@@ -77,14 +85,17 @@ class Server:
                 else self.loop.create_server
             )
             accepting = await listening(
-                lambda: Connection(self), sock=listener.dup(), backlog=_BACKLOG
+                lambda: Connection(self), sock=listener.dup(), backlog=_BACKLOG, **secured(tls)
             )
             self._accepting.append(accepting)
 
     def enter(self, connection: Connection) -> None:
         """A connection was made."""
         self.connections.add(connection)
-        if self._census is not None and not self.draining:
+        if self.draining:
+            # Its handshake went on when the others were told; it has a moment to ask.
+            self.loop.call_later(_LAST_WORDS_S, connection.drain)
+        elif self._census is not None:
             self._census.hold(len(self.connections))
 
     def leave(self, connection: Connection) -> None:
