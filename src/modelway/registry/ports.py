@@ -143,6 +143,10 @@ class BundleLinks(Protocol):
         """The digest of a version's bundle, None if it was not built."""
         ...
 
+    def reason(self, model: str, version: str) -> str | None:
+        """Why a version has no bundle, None if it has one or none was tried."""
+        ...
+
     def versions(self, digest: str) -> Sequence[tuple[str, str]]:
         """Every model and version that this bundle was made of."""
         ...
