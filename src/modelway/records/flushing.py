@@ -1,0 +1,212 @@
+"""A flush: what was told, sorted by layout, made into frames and written."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from modelway.domain.errors import ModelwayError
+from modelway.domain.identifiers import new_prediction_id
+from modelway.domain.inference import InferenceRequest, InferenceResponse
+from modelway.records.gathered import Framing, Gathered, Layouts
+from modelway.records.identity import Identify, Identity
+from modelway.records.policy import RecordingPolicy
+from modelway.records.ports import RecordMeter
+from modelway.records.segments import SegmentWriter
+
+Answered: TypeAlias = tuple[InferenceRequest, InferenceResponse, float]
+AnsweredEntry: TypeAlias = tuple[int, Sequence[Answered], int]
+"""When it was told (ns since 1970), requests of one version, bytes they hold."""
+
+FailedEntry: TypeAlias = tuple[int, InferenceRequest, str, float, int]
+"""When it was told (ns since 1970), the request, the error's code, seconds, bytes it holds."""
+
+_FRAME_CELLS = 16_384
+_PAUSE_S = 0.0002
+_RETRY_S = 0.5
+
+_log = logging.getLogger("modelway.records")
+
+
+class Flush:
+    """Writes what was told as frames; what cannot be written is counted as shed.
+
+    Used by one thread.
+    """
+
+    def __init__(
+        self,
+        writer: SegmentWriter,
+        identify: Identify,
+        meter: RecordMeter,
+        policy: RecordingPolicy,
+    ) -> None:
+        self._writer = writer
+        self._identify = identify
+        self._meter = meter
+        self._policy = policy
+        self._framing = Framing(policy.key)
+        self._layouts = Layouts()
+        self._retry_at = 0.0
+
+    def answered(self, entries: Sequence[AnsweredEntry]) -> None:
+        """Write the records of requests that were answered."""
+        groups: dict[tuple[object, ...], list[AnsweredEntry]] = {}
+        for entry in _of_one_layout(entries):
+            try:
+                key = self._key(*entry[1][0])
+            except Exception:  # noqa: BLE001 - one strange output must not cost the records of others
+                self._lost(len(entry[1]), entry[1][0][1].endpoint)
+            else:
+                groups.setdefault(key, []).append(entry)
+        for same in groups.values():
+            _, response, _ = same[0][1][0]
+            self._write(response.endpoint, response.version, _gathered(same))
+
+    def failed(self, entries: Sequence[FailedEntry]) -> None:
+        """Write the records of requests that were not."""
+        groups: dict[tuple[object, ...], list[FailedEntry]] = {}
+        for entry in entries:
+            table = entry[1].table
+            key = (entry[1].endpoint, id(table.signature), self._layouts.of_table(table))
+            groups.setdefault(key, []).append(entry)
+        for same in groups.values():
+            gathered = Gathered(
+                [request.prediction_id or new_prediction_id() for _, request, *_ in same],
+                [request.table for _, request, *_ in same],
+                [request.principal for _, request, *_ in same],
+                [seconds for *_, seconds, _ in same],
+                np.array([told_at for told_at, *_ in same], np.int64) // 1000,
+                codes=[code for _, _, code, _, _ in same],
+            )
+            self._write(same[0][1].endpoint, None, gathered)
+
+    def _write(self, endpoint: str, version: str | None, gathered: Gathered) -> None:
+        policy = self._policy.of(endpoint)
+        n = len(gathered.ids)
+        if policy.sampling_rate < 1.0:
+            kept = [k for k, one in enumerate(gathered.ids) if policy.keeps(one)]
+            if not kept:
+                return
+            gathered, n = gathered.only(kept), len(kept)
+        identity = self._identity(endpoint, version)
+        if time.monotonic() < self._retry_at:
+            self._meter.shed(n)
+            return
+        recorded_at = time.time_ns() // 1000
+        try:
+            for place, piece in enumerate(_pieces(gathered)):
+                if place:
+                    time.sleep(_PAUSE_S)
+                frame = self._framing.frame(endpoint, piece, identity, policy, recorded_at)
+                self._writer.append(frame, sum([table.n_rows for table in piece.tables]))
+        except OSError as error:
+            # A disk that is full now is asked again soon, not for every frame.
+            self._retry_at = time.monotonic() + _RETRY_S
+            _log.warning("records could not be written: %s", error)
+            self._meter.failed("disk")
+            self._meter.shed(n)
+        except Exception:  # noqa: BLE001 - one strange output must not cost the records of others
+            self._lost(n, endpoint)
+        else:
+            self._meter.recorded(n)
+
+    def _key(
+        self, request: InferenceRequest, response: InferenceResponse, _: float
+    ) -> tuple[object, ...]:
+        """What requests must share to be in one frame."""
+        table = request.table
+        return (
+            response.endpoint,
+            response.version,
+            id(table.signature),
+            self._layouts.of_table(table),
+            self._layouts.of_outputs(response.outputs, response.n_rows),
+        )
+
+    def _lost(self, n: int, endpoint: str) -> None:
+        _log.exception("an answer of %s could not be recorded", endpoint)
+        self._meter.failed("internal")
+        self._meter.shed(n)
+
+    def _identity(self, endpoint: str, version: str | None) -> Identity:
+        try:
+            found = self._identify(endpoint, version)
+        except ModelwayError:
+            found = None
+        return Identity(version=version) if found is None else found
+
+
+def _of_one_layout(entries: Sequence[AnsweredEntry]) -> Iterator[AnsweredEntry]:
+    """The entries, cut where their requests differ in signature or in the call that answered."""
+    for entry in entries:
+        told_at, answered, n_bytes = entry
+        request, response, _ = answered[0]
+        whole = getattr(response.outputs, "whole", None)
+        signature = request.table.signature
+        if len(answered) == 1 or (
+            whole is not None
+            and signature.is_tabular
+            and all(
+                request.table.signature is signature
+                and getattr(response.outputs, "whole", None) is whole
+                for request, response, _ in answered
+            )
+        ):
+            yield entry
+        else:
+            yield from ((told_at, (one,), n_bytes) for one in answered)
+
+
+def _gathered(entries: Sequence[AnsweredEntry]) -> Gathered:
+    told = [one for _, answered, _ in entries for one in answered]
+    times = np.array([told_at for told_at, _, _ in entries], np.int64) // 1000
+    if len(told) > len(entries):
+        times = np.repeat(times, [len(answered) for _, answered, _ in entries])
+    requests, responses, seconds = zip(*told, strict=True)
+    return Gathered(
+        [response.prediction_id for response in responses],
+        [request.table for request in requests],
+        [request.principal for request in requests],
+        seconds,
+        times,
+        [response.outputs for response in responses],
+    )
+
+
+def _pieces(gathered: Gathered) -> Iterator[Gathered]:
+    """The requests in pieces that are gathered quickly; the rows of a large one in several."""
+    signature = gathered.tables[0].signature
+    rows = [table.n_rows for table in gathered.tables]
+    most = max(1, _FRAME_CELLS // max(1, len(signature.columns)))
+    if sum(rows) <= most or not signature.is_tabular:
+        yield gathered
+        return
+    start = n = 0
+    for place, its in enumerate(rows):
+        if n and n + its > most:
+            yield gathered.only(range(start, place))
+            start, n = place, 0
+        if its > most:
+            yield from _cut(gathered.only([place]), most)
+            start = place + 1
+        else:
+            n += its
+    if n or start < len(rows):
+        yield gathered.only(range(start, len(rows)))
+
+
+def _cut(one: Gathered, most: int) -> Iterator[Gathered]:
+    """One request, at most so many of its rows at a time."""
+    table = one.tables[0]
+    for first in range(0, table.n_rows, most):
+        rows = slice(first, first + most)
+        outputs = None
+        if one.outputs is not None:
+            outputs = [{name: array[rows] for name, array in one.outputs[0].items()}]
+        yield replace(one, tables=[table.rows(rows)], outputs=outputs, first=[first])

@@ -1,0 +1,115 @@
+"""Predictions to record: requests and answers as the data plane has them, and who counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from modelway.domain.identifiers import new_prediction_id
+from modelway.domain.inference import InferenceRequest, InferenceResponse, Outputs
+from modelway.domain.signature import Column, Datatype, Signature, columns_named
+from modelway.domain.tables import Table
+from modelway.inference.parts import Part, Whole
+from modelway.records.flushing import Answered
+from modelway.records.identity import Identity
+from modelway.records.recorder import Recorder
+
+IRIS = Signature(columns=columns_named(["a", "b", "c", "d"]))
+CLASSES = (0, 1, 2)
+
+PEOPLE = Signature(
+    columns=(
+        Column("name", "name", Datatype.STRING, nullable=True),
+        Column("income", "income", Datatype.INT64, nullable=True),
+        Column("since", "since", Datatype.DATETIME, nullable=True),
+    )
+)
+
+
+class Counted:
+    """A meter that adds up."""
+
+    def __init__(self) -> None:
+        self.n_recorded = self.n_shed = 0
+        self.reasons: list[str] = []
+
+    def recorded(self, n: int) -> None:
+        """Requests were recorded."""
+        self.n_recorded += n
+
+    def shed(self, n: int) -> None:
+        """Requests were not."""
+        self.n_shed += n
+
+    def failed(self, reason: str) -> None:
+        """Writing failed."""
+        self.reasons.append(reason)
+
+
+def identify(endpoint: str, version: str | None) -> Identity:
+    """Endpoints answered by a classifier of their name; of version ``s`` it is a shadow."""
+    role = "shadow" if version == "s" else "live"
+    return Identity(endpoint, version, f"sha256:{version}", role, CLASSES)
+
+
+def iris(
+    n: int, endpoint: str = "iris", version: str = "7", ids: Sequence[str] | None = None
+) -> list[Answered]:
+    """Requests of one row, ``a`` counting up, answered together by one call of a classifier."""
+    whole = Whole(
+        {"class_index": np.arange(n) % 3, "probabilities": np.full((n, 3), 1 / 3)}, n_rows=n
+    )
+    return [
+        (
+            InferenceRequest(endpoint, Table(IRIS, 1, cells=((float(k), 2.0, 3.0, 4.0),))),
+            InferenceResponse(
+                endpoint,
+                version,
+                new_prediction_id() if ids is None else ids[k],
+                Part(whole, k, k + 1),
+                1,
+                classes=CLASSES,
+            ),
+            0.001,
+        )
+        for k in range(n)
+    ]
+
+
+def people(
+    names: Sequence[str | None],
+    incomes: Sequence[float],
+    endpoint: str = "loan",
+    prediction_id: str | None = None,
+    outputs: Outputs | None = None,
+) -> list[Answered]:
+    """One request of a row a name."""
+    n = len(names)
+    texts = np.empty(n, dtype=object)
+    texts[:] = names
+    since = np.full(n, np.datetime64("2020-02-29T12:00:00.000001", "us"))
+    table = Table(PEOPLE, n, arrays=(texts, np.array(incomes, dtype=np.float64), since))
+    found = outputs or {"prediction": np.arange(n, dtype=np.float64) / 2}
+    response = InferenceResponse(endpoint, "1", prediction_id or new_prediction_id(), found, n)
+    return [(InferenceRequest(endpoint, table, principal="ann"), response, 0.25)]
+
+
+def recorded(root: Path, *told: Sequence[Answered], slot: str = "0") -> Counted:
+    """Record answers in a segment of their own, which nobody writes any more."""
+    counted = Counted()
+    recorder = Recorder(root, slot, identify, counted)
+    for one in told:
+        recorder.answered(one)
+    recorder.close()
+    return counted
+
+
+def files_below(root: Path) -> Mapping[str, bytes]:
+    """Every file below a folder, and what is in it."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
