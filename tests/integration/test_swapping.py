@@ -210,7 +210,7 @@ def test_administration_needs_its_key(serve: Serve, bundles: Mapping[str, Path])
     admin = Administered(service)
     assert stat.S_IMODE(admin.key.stat().st_mode) == 0o600
     assert ask(f"{admin.url}/models").status == 401
-    assert admin.send("GET", "/models", key="wrong").status == 403
+    assert admin.send("GET", "/models", key="wrong").status == 401
     assert ask(f"{admin.url}/models", headers={"host": "evil.example"}).status == 400
     assert ask(f"{admin.url}/health/live").status == 200
     assert service.ask("/models/flower", method="PUT", json={"bundle": "x"}).status == 405

@@ -11,6 +11,7 @@ from modelway.settings import Settings, load_settings, setting_fields
 
 EMPTY = {
     *("serve.socket", "serve.default", "serve.trusted_proxies", "rest.prefix", "rest.sagemaker"),
+    *("serve.tls_cert", "serve.tls_key", "rest.cors_origins"),
     *("store.url", "registry.url", "registry.trusted", "registry.protected"),
     "inference.pinned",
 }

@@ -120,12 +120,12 @@ class Keys:
         permit(known.key, rule.scopes, endpoint)
         return known.actor
 
-    def caller(self, headers: Mapping[str, str], scope: Scope) -> Key:
-        """The key that came, which has the scope; whether it is for an endpoint is to be asked
-        once that is known (``permit_endpoint``). Raises as ``principal`` does.
+    def caller(self, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Key:
+        """The key that came, which has one of the scopes; whether it is for an endpoint is to be
+        asked once that is known (``permit_endpoint``). Raises as ``principal`` does.
         """
         key = self._calling(headers).key
-        permit_scopes(key, _ONE_OF[scope])
+        permit_scopes(key, scopes)
         return key
 
     def used(self) -> Mapping[str, datetime]:

@@ -14,12 +14,16 @@ import msgspec
 
 from modelway.bundles.confined import confined
 from modelway.bundles.inferring import ColumnFacts, SignatureFacts
-from modelway.domain.errors import InvalidSource
-from modelway.domain.signature import Datatype, TensorSpec
+from modelway.domain.errors import InvalidSignature, InvalidSource
+from modelway.domain.signature import Datatype, Signature, TensorSpec
 
 MLMODEL = "MLmodel"
 
+FLAVOR = "modelway"
+"""The flavour that Modelway writes: any file that it reads, and the signature in its own words."""
+
 _FILES = {
+    FLAVOR: "file",
     "sklearn": "pickled_model",
     "xgboost": "data",
     "lightgbm": "data",
@@ -55,11 +59,15 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class MlflowModel:
-    """What an MLflow folder says of itself; ``file`` is None where only MLflow can read it."""
+    """What an MLflow folder says of itself; ``file`` is None where only MLflow can read it.
+
+    ``entry`` is the name of a function or class where the file is Python.
+    """
 
     file: Path | None
     code: Path | None
     signature: SignatureFacts | None
+    entry: str | None = None
 
 
 class _TensorInfo(msgspec.Struct):
@@ -83,6 +91,12 @@ class _MlModel(msgspec.Struct):
     signature: _Signature | None = None
 
 
+class _Own(msgspec.Struct):
+    file: str
+    signature: Signature
+    entry: str | None = None
+
+
 def mlflow_model(folder: Path, content: object) -> MlflowModel:
     """What ``content``, that of the folder's MLmodel file, says.
 
@@ -100,13 +114,35 @@ def mlflow_model(folder: Path, content: object) -> MlflowModel:
         if flavor and isinstance(flavor.get(key), str):
             code = flavor.get("code") or said.flavors.get("python_function", {}).get("code")
             file = _inside(folder, flavor[key])
-            return MlflowModel(file, _inside(folder, code) if code else None, signature)
+            inside = _inside(folder, code) if code else None
+            if name == FLAVOR:
+                return _own(folder, file, inside, flavor)
+            return MlflowModel(file, inside, signature)
     if "python_function" not in said.flavors:
         raise InvalidSource(
             f"{folder} has no flavour that is read here: {', '.join(said.flavors)}",
             hint=f"read are: {', '.join(_FILES)}, python_function",
         )
     return MlflowModel(None, None, signature)
+
+
+def _own(folder: Path, file: Path, code: Path | None, said: Mapping[str, Any]) -> MlflowModel:
+    try:
+        own = msgspec.convert(said, _Own)
+    except (InvalidSignature, msgspec.MsgspecError) as error:
+        raise InvalidSource(f"{folder / MLMODEL} cannot be read: {error}") from error
+    signature = own.signature
+    facts = SignatureFacts(
+        MLMODEL,
+        columns=tuple(
+            msgspec.convert(one, ColumnFacts, from_attributes=True) for one in signature.columns
+        ),
+        tensors=signature.tensors,
+        outputs=signature.outputs,
+        label_names=signature.label_names,
+        description=signature.description,
+    )
+    return MlflowModel(file, code, facts, own.entry)
 
 
 def _inside(folder: Path, name: object) -> Path:

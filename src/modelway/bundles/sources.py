@@ -13,7 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,8 +99,13 @@ class Source:
 
     @property
     def is_pickle(self) -> bool:
-        """Whether reading it may run code that the file itself holds."""
-        return FORMATS[self.format].is_pickle
+        """Whether reading it may run code that the file itself holds.
+
+        Python that came in the folder of a model is such a file too: whoever names a Python file
+        means to run it, and whoever names a folder does not know what is in it.
+        """
+        in_a_folder = self.given != self.path and self.entry is not None
+        return FORMATS[self.format].is_pickle or in_a_folder
 
     @property
     def name(self) -> str:
@@ -159,6 +164,9 @@ def _folder(folder: Path, read_yaml: ReadYaml) -> Source:
         return Source(folder, "mlflow", given=folder, signature=model.signature)
     if not model.file.is_file():
         raise SourceNotFound(str(model.file), hint=f"{folder / MLMODEL} names it")
+    if model.entry is not None:
+        python = _python(model.file, model.entry)
+        return replace(python, given=folder, code=model.code, signature=model.signature)
     found = _format_of(model.file)
     return Source(model.file, found, given=folder, code=model.code, signature=model.signature)
 

@@ -30,10 +30,10 @@ def check_allowed(source: Source, *, allow_pickle: bool) -> None:
         UnsafeFormat: reading it runs code that it holds, and that is not allowed.
     """
     if source.is_pickle and not allow_pickle:
-        raise UnsafeFormat(
-            f"{source.given} holds a pickle, and reading a pickle runs code in it",
-            hint=_PICKLE_HINT,
-        )
+        held = "Python code, which runs when it is read"
+        if source.entry is None:
+            held = "a pickle, and reading a pickle runs code in it"
+        raise UnsafeFormat(f"{source.given} holds {held}", hint=_PICKLE_HINT)
 
 
 def check_original_allowed(folder: Path, manifest: Manifest, *, allow_pickle: bool) -> None:
@@ -67,7 +67,8 @@ def check_original_allowed(folder: Path, manifest: Manifest, *, allow_pickle: bo
 def pickle_notice(source: Source, sha256: str) -> str:
     """The line to print before a pickle is read."""
     return (
-        f"Reading {source.path} (SHA-256 {sha256}): a pickle, which can run any code; "
+        f"Reading {source.path} (SHA-256 {sha256}): "
+        f"{'Python' if source.entry else 'a pickle'}, which can run any code; "
         "go on only with files you trust"
     )
 

@@ -3,9 +3,9 @@
 A command's module is imported when the command is called and not before, so ``--help`` stays quick
 whatever a command needs; its help line therefore stands here.
 
-Every command that prints a value takes ``--json``. ``serve``, ``demo`` and ``predict`` print none:
-the first two run until they are stopped and say what they do meanwhile (for programs there is
-``/health/ready``), and what ``predict`` writes is a table in the form that was asked for.
+Every command that prints a value takes ``--json``. ``serve``, ``up``, ``demo`` and ``predict``
+print none: the first three run until they are stopped and say what they do meanwhile (for programs
+there is ``/health/ready``), and what ``predict`` writes is a table in the form that was asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from modelway.domain.errors import ModelwayError
 
 COMMANDS: Mapping[str, str] = {
     "serve": "Answer predictions over HTTP.",
+    "up": "Serve a home's endpoints, with its registry.",
+    "model": "Registered models: show, promote, roll back.",
+    "endpoint": "Endpoints: create, canary, shadow, show.",
+    "key": "Keys: create, list, revoke; who did what.",
     "bundle": "Build, show and verify bundles.",
     "predict": "Predict the rows of a file.",
     "demo": "Train a model, bundle it, serve it, and say what to try.",
@@ -30,7 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "settings": "Show the settings and where each came from.",
 }
 
-HIDDEN = frozenset({"answer"})
+HIDDEN = frozenset({"answer", "tend"})
 """Commands that only Modelway itself calls."""
 
 

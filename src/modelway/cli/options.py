@@ -39,6 +39,12 @@ home_option = click.option(
     "--home", type=click.Path(path_type=Path), help="Folder for what Modelway keeps."
 )
 
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Let other machines ask for predictions without a key."
+)
+tls_cert_option = click.option("--tls-cert", metavar="FILE", help="Certificate for TLS (PEM).")
+tls_key_option = click.option("--tls-key", metavar="FILE", help="The certificate's key (PEM).")
+
 
 def pairs(texts: Sequence[str], option: str) -> Mapping[str | None, str]:
     """``NAME=VALUE`` texts as a mapping; a text without a name is under None.

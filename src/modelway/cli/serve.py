@@ -15,6 +15,9 @@ _SETTINGS = {
     "port": "serve.port",
     "socket": "serve.socket",
     "workers": "serve.workers",
+    "insecure": "serve.insecure",
+    "tls_cert": "serve.tls_cert",
+    "tls_key": "serve.tls_key",
     "admin_port": "admin.port",
     "grpc": "grpc.enabled",
     "grpc_port": "grpc.port",
@@ -35,6 +38,9 @@ _SETTINGS = {
 @click.option(
     "--workers", type=int, help="Processes that answer on the one port (one for each core)."
 )
+@options.insecure_option
+@options.tls_cert_option
+@options.tls_key_option
 @click.option("--grpc", is_flag=True, help="Answer over gRPC too.")
 @click.option("--grpc-port", type=int, help="Port for gRPC (8081); 0 takes a free one.")
 @click.option("--watch", is_flag=True, help="Serve a source anew when its files change.")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from modelway.access.admitting import Keys
+from modelway.composition.plan import ServePlan
+from modelway.composition.securing import certificate_of
 from modelway.domain.errors import BadValue, EndpointNotFound, PortInUse
 from modelway.rest.admin import Administered, Administration
 from modelway.rest.oip_repository import repository_routes
+from modelway.rest.routes import Route
 from modelway.rest.server import Server
 from modelway.settings import Settings
 from modelway.supervisor.sockets import bind
@@ -76,18 +82,29 @@ class _Repository:
         await self._service.load(name, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What an administration has beside its own: keys with scopes, and further routes."""
+
+    keys: Keys | None = None
+    routes: Sequence[tuple[str, Route]] = ()
+
+
 async def administer(
-    service: Administered, listener: socket.socket, home: Path, metrics_folder: Path
+    service: Administered, listener: socket.socket, plan: ServePlan, extra: Extra
 ) -> Server:
     """Answer on the administration's socket; the caller drains the server."""
     host = listener.getsockname()[0]
+    metrics_folder = Path(plan.metrics_folder)
     administration = Administration(
         service,
-        admin_key(home),
+        admin_key(Path(plan.home)),
         lambda: exposition(read_slots(metrics_folder)),
         loopback=host in ("127.0.0.1", "::1"),
-        further=repository_routes(_Repository(service)),
+        keys=extra.keys,
+        further=[*repository_routes(_Repository(service)), *extra.routes],
     )
     server = Server(administration.answer, max_body_bytes=_LARGEST_BODY_BYTES)
-    await server.start([listener])
+    tls = certificate_of(plan.serve)
+    await server.start([listener], tls=None if tls is None else tls.context)
     return server

@@ -12,15 +12,17 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from modelway.access.keys import Key
 from modelway.composition import orders
-from modelway.composition.administration import administer
+from modelway.composition.administration import Extra, administer
 from modelway.composition.plan import ServePlan
-from modelway.composition.watching import Watching
+from modelway.composition.running import Beside
 from modelway.domain.errors import EndpointNotFound, Unavailable
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.inference.ports import ModelState
@@ -69,16 +71,19 @@ class Fleet:
             restarted=self._restarted,
         )
 
-    async def run(self, admin: socket.socket, watching: Watching | None) -> int:
-        """Serve until SIGTERM or SIGINT; gives the exit code for this process."""
+    async def run(self, admin: socket.socket, beside: Sequence[Beside], extra: Extra) -> int:
+        """Serve until SIGTERM or SIGINT; gives the exit code for this process.
+
+        What goes on ``beside`` it is given this fleet, and cancelled at the end.
+        """
         plan = self._plan
-        administration = await administer(self, admin, Path(plan.home), Path(plan.metrics_folder))
-        beside = [asyncio.create_task(self._read())]
-        if watching is not None:
-            beside.append(asyncio.create_task(watching.follow(self)))
+        administration = await administer(self, admin, plan, extra)
+        tasks = [asyncio.create_task(one(self)) for one in beside]
+        tasks.append(asyncio.create_task(self._read()))
         code = await self._supervisor.run()
-        for task in beside:
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await administration.drain(0)
         return code
 
@@ -135,6 +140,20 @@ class Fleet:
                 raise EndpointNotFound(name[:128], self._plan.names)
             self._plan = self._plan.without(name)
             await self._commit(orders.Remove(name))
+
+    async def admit(self, keys: Sequence[Key]) -> None:
+        """Have these keys be the ones that are known, where any are asked for."""
+        if self._plan.keys is not None:
+            self._plan = msgspec.structs.replace(self._plan, keys=tuple(keys))
+            await self._ask(orders.Admit(tuple(keys)), _COMMIT_S, late=self._late)
+
+    async def used(self) -> Mapping[str, datetime]:
+        """When keys were used last in any worker, as far as this was not asked before."""
+        used: dict[str, datetime] = {}
+        for report in (await self._ask(orders.Tell(), _COMMIT_S, insist=False)).values():
+            for id, at in report.used.items():
+                used[id] = max(at, used.get(id, at))
+        return used
 
     async def states(self) -> list[ModelState]:
         """Those of the first worker that says."""

@@ -6,8 +6,11 @@ answers. After that every order has one report, in the order in which they were 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
+from modelway.access.keys import Key
 from modelway.domain import errors
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.inference.ports import ModelState
@@ -37,18 +40,32 @@ class Remove(msgspec.Struct, frozen=True, tag="remove"):
     name: str
 
 
+class Admit(msgspec.Struct, frozen=True, tag="admit"):
+    """Have these keys be the ones that are known."""
+
+    keys: tuple[Key, ...]
+
+
+class Tell(msgspec.Struct, frozen=True, tag="tell"):
+    """Say what was seen since this was last asked."""
+
+
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
     """Say what is open."""
 
 
-Order = Prepare | Commit | Discard | Remove | Describe
+Order = Prepare | Commit | Discard | Remove | Admit | Tell | Describe
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of an order: the live version that was prepared, what is open, or why it failed."""
+    """What came of an order: the live version that was prepared, what is open, or why it failed.
+
+    ``used`` is when keys were used last, by their ids.
+    """
 
     version: str | None = None
     states: tuple[ModelState, ...] = ()
+    used: dict[str, datetime] = {}
     code: str | None = None
     message: str = ""
     hint: str | None = None

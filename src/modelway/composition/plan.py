@@ -6,10 +6,12 @@ what answers changes, so that a process that starts later answers the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from modelway.access.keys import Key
 from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
 from modelway.inference.ports import KEPT_VERSIONS
 from modelway.settings import (
@@ -17,8 +19,17 @@ from modelway.settings import (
     InferenceSettings,
     RestSettings,
     ServeSettings,
+    Settings,
     TelemetrySettings,
 )
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a service has its things, once its sockets are bound."""
+
+    metrics_folder: str
+    administration: str
+    grpc_address: str = ""
 
 
 class ServePlan(msgspec.Struct, frozen=True):
@@ -27,7 +38,9 @@ class ServePlan(msgspec.Struct, frozen=True):
     ``default`` is the endpoint behind ``/predict``. Without ``allow_pickle`` a bundle that answers
     with a pickle is not opened. ``metrics_folder`` holds the slots' files, ``home`` is where the
     service keeps what it keeps. ``administration`` is the URL of the service's
-    own, ``grpc_address`` is where gRPC is answered, empty for nowhere.
+    own, ``grpc_address`` is where gRPC is answered, empty for nowhere. Where a process does not
+    ``insist``, a model that cannot be opened leaves the others answering. ``keys`` may ask for
+    predictions; where they are None everybody may.
     """
 
     endpoints: tuple[PlannedEndpoint, ...]
@@ -42,6 +55,36 @@ class ServePlan(msgspec.Struct, frozen=True):
     home: str
     administration: str
     grpc_address: str = ""
+    insists: bool = True
+    keys: tuple[Key, ...] | None = None
+
+    @staticmethod
+    def of(
+        settings: Settings,
+        endpoints: Sequence[PlannedEndpoint],
+        default: str,
+        place: Place,
+        *,
+        insists: bool = True,
+        keys: Sequence[Key] | None = None,
+    ) -> ServePlan:
+        """The plan of a service by its settings."""
+        return ServePlan(
+            endpoints=tuple(endpoints),
+            default=default,
+            serve=settings.serve,
+            rest=settings.rest,
+            grpc=settings.grpc,
+            inference=settings.inference,
+            telemetry=settings.telemetry,
+            allow_pickle=settings.bundles.allow_pickle,
+            metrics_folder=place.metrics_folder,
+            home=str(settings.bundles.home.absolute()),
+            administration=place.administration,
+            grpc_address=place.grpc_address,
+            insists=insists,
+            keys=None if keys is None else tuple(keys),
+        )
 
     @property
     def names(self) -> list[str]:

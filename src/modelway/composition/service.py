@@ -7,16 +7,21 @@ trains, converts or tabulates.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import contextlib
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelway.access.admitting import Keys
+from modelway.access.keys import Key
+from modelway.access.tls import Certificate
 from modelway.composition.elsewhere import ByAdministration
 from modelway.composition.isolation import opener
 from modelway.composition.plan import ServePlan
+from modelway.composition.securing import certificate_of, is_loopback
 from modelway.console import pages
 from modelway.domain.errors import ModelwayError
 from modelway.endpoints.deployments import Deployments, known, routing_of
@@ -30,13 +35,14 @@ from modelway.inference.metering import InferenceMetrics
 from modelway.inference.statistics import Statistics
 from modelway.rest.accepting import CENSUS, Census
 from modelway.rest.app import App, create_app
+from modelway.rest.cors import Cors
+from modelway.rest.crossing import Crossing
 from modelway.rest.encoding import PREDICTION, AnswerEncoder
 from modelway.rest.metering import HttpMetrics
 from modelway.rest.observed import Observed, Proxies
 from modelway.rest.routes import template_of
 from modelway.rest.server import Application, Server
 from modelway.rest.starting import Starting
-from modelway.settings import ServeSettings
 from modelway.telemetry.access import AccessLog
 from modelway.telemetry.instruments import Metrics
 from modelway.telemetry.machine import EVERY_S, Machine
@@ -67,6 +73,8 @@ class Service:
         self._connections = self.metrics.gauge(CONNECTIONS)
         self._machine = Machine(self.metrics, Path(plan.home))
         self._statistics = Statistics()
+        self._keys = None if plan.keys is None else Keys(plan.keys)
+        self._certificate = certificate_of(plan.serve)
         self._catalogue = Catalogue(self._load, self._meter, plan.inference)
         http = HttpMetrics(self.metrics)
         self.server = Server(
@@ -91,7 +99,8 @@ class Service:
         """
         folder = Path(self._plan.metrics_folder)
         census = Census(folder / CENSUS, self._slot) if shared else None
-        await self.server.start(listeners, census)
+        tls = None if self._certificate is None else self._certificate.context
+        await self.server.start(listeners, census, tls)
         self._read()
 
     async def open(self) -> None:
@@ -113,15 +122,18 @@ class Service:
             router,
             self._catalogue,
             observers=(Counting(self._meter, self._statistics),),
+            admission=self._keys,
             settings=plan.inference,
         )
-        app = application(plan, self.plane, self._statistics)
+        app = application(plan, self.plane, self._statistics, self._keys)
         for entry in (entry for routing in routings for entry in routing.active):
             if not plan.inference.lazy or entry.pinned:
-                await self._catalogue.opened(entry)
+                # What was opened for nothing is an entry's fault, and said in the log.
+                with contextlib.suppress(*(() if plan.insists else (ModelwayError,))):
+                    await self._catalogue.opened(entry)
         await self._open_grpc()
         self.server.refusal = app.refusal
-        self.server.answer = self._observed(app)
+        self.server.answer = self._around(app)
 
     async def drain(self) -> None:
         """Finish what is under way, in the time there is for it."""
@@ -133,19 +145,35 @@ class Service:
         if self._reading is not None:
             self._reading.cancel()
 
+    def admit(self, keys: Sequence[Key]) -> None:
+        """Have these keys be the ones that are known, where any are asked for."""
+        if self._keys is not None:
+            self._keys.refresh(keys)
+
+    def used(self) -> Mapping[str, datetime]:
+        """When keys were used last, as far as this was not asked before."""
+        if self._keys is None:
+            return {}
+        used = self._keys.used()
+        self._keys.stored(used)
+        return used
+
     def close(self) -> bool:
         """Give up the models; gives whether none of them runs any more."""
         return self.plane.close() if hasattr(self, "plane") else True
 
-    def _observed(self, app: App) -> Application:
-        """The application, with spans and access log around it where they are wanted."""
-        telemetry = self._plan.telemetry
-        access = AccessLog(telemetry.access_log)
-        if not (telemetry.traces or access.on):
-            return app.answer
-        self.server.one_by_one = True
-        proxies = Proxies(self._plan.serve.trusted_proxies)
-        return Observed(app.answer, self._spans, access, proxies).answer
+    def _around(self, app: App) -> Application:
+        """The application, with what browsers are told, spans and access log where wanted."""
+        plan = self._plan
+        answer: Application = app.answer
+        if plan.rest.origins:
+            answer = Crossing(answer, Cors(plan.rest.origins, keyed=plan.keys is not None)).answer
+        access = AccessLog(plan.telemetry.access_log)
+        if plan.telemetry.traces or access.on:
+            proxies = Proxies(plan.serve.trusted_proxies)
+            answer = Observed(answer, self._spans, access, proxies).answer
+        self.server.one_by_one = answer != app.answer
+        return answer
 
     async def _open_grpc(self) -> None:
         if self._plan.grpc_address:
@@ -159,6 +187,7 @@ class Service:
                 AccessLog(self._plan.telemetry.access_log),
                 self._spans,
                 self._statistics,
+                self._certificate,
             )
 
     async def _know(self, name: str, versions: Sequence[PlannedVersion]) -> None:
@@ -186,10 +215,21 @@ class Service:
         self._machine.read()
         self._connections.set(len(self.server.connections))
         self._meter.look(self._catalogue)
+        if self._certificate is not None:
+            self._renew(self._certificate)
         self._reading = asyncio.get_running_loop().call_later(EVERY_S, self._read)
 
+    def _renew(self, certificate: Certificate) -> None:
+        try:
+            if certificate.renew():
+                _log.info("the certificate was renewed")
+        except ModelwayError as error:
+            _log.error("the certificate is not renewed: %s", error.message)
 
-def application(plan: ServePlan, plane: DataPlane, statistics: Statistics) -> App:
+
+def application(
+    plan: ServePlan, plane: DataPlane, statistics: Statistics, keys: Keys | None = None
+) -> App:
     """The HTTP application over a data plane, with the console's pages."""
     elsewhere = ByAdministration(plan.administration, Path(plan.home), plane.router.endpoints)
     return create_app(
@@ -201,14 +241,5 @@ def application(plan: ServePlan, plane: DataPlane, statistics: Statistics) -> Ap
         loopback=is_loopback(plan.serve),
         statistics=statistics,
         deployments=elsewhere,
+        keys=keys,
     )
-
-
-def is_loopback(serve: ServeSettings) -> bool:
-    """Whether only this machine reaches the service, over TCP."""
-    if serve.socket:
-        return False
-    try:
-        return ipaddress.ip_address(serve.host).is_loopback
-    except ValueError:
-        return serve.host == "localhost"

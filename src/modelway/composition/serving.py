@@ -7,7 +7,6 @@ built in a child process; this process never reads a model that is not a bundle.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import socket
@@ -16,16 +15,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelway.composition.administration import admin_listener
+import msgspec
+
+from modelway.composition.administration import Extra, admin_listener
 from modelway.composition.fleet import Fleet
-from modelway.composition.grpc_door import ReservedPort, check_installed, reserve
-from modelway.composition.plan import ServePlan
+from modelway.composition.keyring import Keyring, check_some
+from modelway.composition.listening import address_of, grpc_port, listening, place_of
+from modelway.composition.plan import Place, ServePlan
+from modelway.composition.running import Beside
+from modelway.composition.securing import needs_keys
 from modelway.composition.watching import Watching
 from modelway.domain.errors import InvalidSource, UnknownSetting
 from modelway.domain.names import alias_of, check_name
 from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
-from modelway.settings import ServeSettings, Settings, child_environment
-from modelway.supervisor.sockets import bind, bind_unix
+from modelway.settings import Settings, child_environment
 from modelway.telemetry.logs import configure_logs
 from modelway.telemetry.slot_folder import SlotFolder
 
@@ -75,29 +78,37 @@ def serve(
     configure_logs(settings.telemetry)
     with (
         SlotFolder.make(settings.serve.workers + 1) as slots,
-        _listening(settings.serve) as listener,
+        listening(settings.serve) as listener,
         admin_listener(settings) as admin,
-        _grpc_port(settings) as grpc,
+        grpc_port(settings) as grpc,
     ):
         # What changes from here on is noticed.
         watching = _watching(request, settings, say) if request.watch else None
-        host, port = admin.getsockname()[:2]
-        plan = plan_of(
-            request,
-            settings,
-            say,
-            metrics_folder=str(slots.path),
-            administration=f"http://{host}:{port}",
-            grpc_address="" if grpc is None else grpc.address,
-        )
-        ready = _announcing(plan, _address(settings, listener), say, when_ready)
+        plan = plan_of(request, settings, say, place_of(slots.path, admin, grpc))
+        beside: list[Beside] = [] if watching is None else [watching.follow]
+        extra = Extra()
+        if needs_keys(settings):
+            keyring = _keyring(settings)
+            plan = msgspec.structs.replace(plan, keys=tuple(keyring.keys))
+            beside.append(keyring.follow)
+            extra = Extra(keyring.administration)
+        ready = _announcing(plan, address_of(settings, listener), say, when_ready)
         if settings.serve.workers == 1:
             # A supervisor never needs what answering needs.
             from modelway.composition.worker import answer_alone
 
-            answer_alone(plan, [listener], admin, ready, watching)
+            answer_alone(plan, [listener], admin, ready, beside, extra)
             return 0
-        return asyncio.run(_supervise(plan, listener, admin, ready, watching))
+        return asyncio.run(supervise(plan, listener, admin, ready, beside, extra))
+
+
+def _keyring(settings: Settings) -> Keyring:
+    """The keys of the home's store. Raises BadValue where there is none to ask with."""
+    from modelway.composition.control import Control
+
+    keyring = Keyring(Control(settings).store.keys)
+    check_some(keyring.keys)
+    return keyring
 
 
 def _announcing(
@@ -117,20 +128,6 @@ def _announcing(
     return ready
 
 
-def _listening(serve: ServeSettings) -> socket.socket:
-    if serve.socket:
-        return bind_unix(Path(serve.socket))
-    return bind(serve.host, serve.port)
-
-
-def _grpc_port(settings: Settings) -> contextlib.AbstractContextManager[ReservedPort | None]:
-    """The port of gRPC, kept; nothing where it is not wanted."""
-    if not settings.grpc.enabled:
-        return contextlib.nullcontext()
-    check_installed()
-    return reserve(settings.serve.host, settings.grpc.port)
-
-
 def _watching(request: ServeRequest, settings: Settings, say: Say) -> Watching:
     """What watches the request's sources."""
     return Watching(
@@ -139,10 +136,8 @@ def _watching(request: ServeRequest, settings: Settings, say: Say) -> Watching:
     )
 
 
-def plan_of(request: ServeRequest, settings: Settings, say: Say, **placed: str) -> ServePlan:
+def plan_of(request: ServeRequest, settings: Settings, say: Say, place: Place) -> ServePlan:
     """The plan for the workers: every source a bundle by now, every option on its endpoint.
-
-    ``placed`` are the plan's fields that say where the service has its things.
 
     Raises:
         InvalidSource: two sources have one name, or an option names none of them.
@@ -166,18 +161,7 @@ def plan_of(request: ServeRequest, settings: Settings, say: Say, **placed: str) 
             f"serve.default names {default!r}, which is not served",
             hint=f"there is: {', '.join(named)}",
         )
-    return ServePlan(
-        endpoints=endpoints,
-        default=default,
-        serve=settings.serve,
-        rest=settings.rest,
-        grpc=settings.grpc,
-        inference=settings.inference,
-        telemetry=settings.telemetry,
-        allow_pickle=settings.bundles.allow_pickle,
-        **placed,
-        home=str(settings.bundles.home.absolute()),
-    )
+    return ServePlan.of(settings, endpoints, default, place)
 
 
 def endpoint_names(sources: Sequence[str]) -> dict[str, str]:
@@ -268,23 +252,15 @@ def _by_endpoint(
     return found
 
 
-def _address(settings: Settings, listener: socket.socket) -> str:
-    if listener.family == socket.AF_UNIX:
-        return f"unix:{settings.serve.socket}"
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
-    if settings.serve.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
-        shown = "127.0.0.1"
-    return f"http://{shown}:{port}{settings.rest.prefix}"
-
-
-async def _supervise(
+async def supervise(
     plan: ServePlan,
     listener: socket.socket,
     admin: socket.socket,
     ready: Callable[[], None],
-    watching: Watching | None,
+    beside: Sequence[Beside],
+    extra: Extra,
 ) -> int:
+    """Serve by workers until SIGTERM or SIGINT; gives the exit code."""
     descriptor = listener.fileno()
 
     def arguments(slot: int) -> Sequence[str]:
@@ -294,4 +270,4 @@ async def _supervise(
         )
 
     fleet = Fleet(plan, arguments, (descriptor,), child_environment(), ready)
-    return await fleet.run(admin, watching)
+    return await fleet.run(admin, beside, extra)

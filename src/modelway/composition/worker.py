@@ -17,17 +17,19 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
+from modelway.access.keys import Key
 from modelway.composition import orders
-from modelway.composition.administration import administer
+from modelway.composition.administration import Extra, administer
 from modelway.composition.footprint import give_back, set_aside
 from modelway.composition.plan import ServePlan
+from modelway.composition.running import Beside
 from modelway.composition.service import Service
-from modelway.composition.watching import Watching
 from modelway.domain.errors import BadValue, LoadFailed, ModelwayError
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.inference.ports import ModelState
@@ -61,6 +63,14 @@ class _Alone:
         self._service.deployments.remove(name)
         self._plan = self._plan.without(name)
 
+    async def admit(self, keys: Sequence[Key]) -> None:
+        """Have these keys be the ones that are known, where any are asked for."""
+        self._service.admit(keys)
+
+    async def used(self) -> Mapping[str, datetime]:
+        """When keys were used last, as far as this was not asked before."""
+        return self._service.used()
+
     async def states(self) -> list[ModelState]:
         """Every version that is known."""
         return await self._service.deployments.states()
@@ -75,7 +85,8 @@ def answer_alone(
     listeners: Sequence[socket.socket],
     admin: socket.socket,
     when_ready: Callable[[], None],
-    watching: Watching | None,
+    beside: Sequence[Beside],
+    extra: Extra,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT; then finish what is open.
 
@@ -85,7 +96,7 @@ def answer_alone(
         ModelwayError: a model could not be opened; nothing listens any more.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_alone(plan, listeners, admin, when_ready, watching))
+        runner.run(_alone(plan, listeners, admin, when_ready, beside, extra))
 
 
 def answer_supervised(descriptors: Sequence[int], slot: int) -> None:
@@ -109,7 +120,8 @@ async def _alone(
     listeners: Sequence[socket.socket],
     admin: socket.socket,
     when_ready: Callable[[], None],
-    watching: Watching | None,
+    beside: Sequence[Beside],
+    extra: Extra,
 ) -> None:
     service = Service(plan, slot=0)
     stopped = _stopped()
@@ -120,14 +132,14 @@ async def _alone(
         await service.drain()
         raise
     alone = _Alone(service, plan)
-    administration = await administer(alone, admin, Path(plan.home), Path(plan.metrics_folder))
+    administration = await administer(alone, admin, plan, extra)
     give_back()
     set_aside()
     when_ready()
-    following = None if watching is None else asyncio.create_task(watching.follow(alone))
+    tasks = [asyncio.create_task(one(alone)) for one in beside]
     await stopped.wait()
-    if following is not None:
-        following.cancel()
+    for task in tasks:
+        task.cancel()
     draining = asyncio.gather(service.drain(), administration.drain(0))
     await asyncio.sleep(0)  # by then nothing here accepts any more
     for listener in listeners:
@@ -217,6 +229,10 @@ async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
                 deployments.discard(endpoint)
             case orders.Remove(name):
                 deployments.remove(name)
+            case orders.Admit(keys):
+                service.admit(keys)
+            case orders.Tell():
+                return orders.Report(used=dict(service.used()))
             case orders.Describe():
                 return orders.Report(states=tuple(await deployments.states()))
     except ModelwayError as error:

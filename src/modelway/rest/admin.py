@@ -5,6 +5,9 @@
     DELETE /models/{name}   have nothing answer under it
     GET    /metrics         for Prometheus; needs no key, nor does /health/live
 
+``access/routes.py`` says which scope each of them needs; the home's own key may do everything. With
+a home that ``modelway up`` runs there is more: everything that ``composition/operations.py`` has.
+
 A bundle is a folder of this machine. It is loaded, verified and warmed up in every process before
 any of them answers with it; if that fails anywhere, nothing has changed. Nothing heavy is imported
 here: the process that administers need not be one that answers.
@@ -20,17 +23,19 @@ from typing import Protocol
 
 import msgspec
 
+from modelway.access.admitting import Keys
+from modelway.access.routes import ADMIN_ONLY, Concerns, Door, Rule, rule_of
 from modelway.domain.errors import (
-    Forbidden,
     MalformedPayload,
     MethodNotAllowed,
+    RouteNotFound,
     Unauthenticated,
     Unavailable,
 )
 from modelway.inference.ports import Deployment, ModelState
 from modelway.rest.error_texts import error_text
 from modelway.rest.hosts import Hosts
-from modelway.rest.http import Request, Response, constant
+from modelway.rest.http import Headers, Principal, Request, Response, constant
 from modelway.rest.routes import Route, RouteTable
 from modelway.telemetry.exposition import CONTENT_TYPE
 
@@ -51,6 +56,10 @@ class Administered(Deployment, Protocol):
         ...
 
 
+HOME_KEY = "admin"
+"""What the key of the home is called, where it is written down who did something."""
+
+
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
     bundle: str
 
@@ -58,8 +67,8 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
 class Administration:
     """Answers on the administration port; begun outside a task, as ``connection.py`` says.
 
-    ``numbers`` gives the text of all metrics; it may read files. ``further`` are the routes of the
-    Open Inference Protocol's repository.
+    ``key`` is the home's own, ``keys`` are others with scopes. ``numbers`` gives the text of all
+    metrics; it may read files. ``further`` are routes beside its own.
     """
 
     def __init__(
@@ -69,9 +78,11 @@ class Administration:
         numbers: Callable[[], bytes],
         *,
         loopback: bool,
+        keys: Keys | None = None,
         further: Iterable[tuple[str, Route]] = (),
     ) -> None:
         self._service = service
+        self._keys = keys or Keys()
         self._expected = b"Bearer " + key.encode()
         self._numbers = numbers
         self._check_host = Hosts(loopback=loopback).check
@@ -79,15 +90,12 @@ class Administration:
         for path, route in (*self._routes(), *further):
             self._table.add(path, route)
         self._table.refuse_as("/v2", error_text)
-        self._free = {"/metrics", "/health/live"}
 
     async def answer(self, request: Request) -> Response:
         """The response to one request, whatever happens."""
         try:
             self._check_host(request)
-            if request.path not in self._free:
-                self._check_key(request)
-            route = self._table.find(request)
+            route = self._found(request)
             answer = route.answers.get(request.method)
             if answer is None:
                 raise MethodNotAllowed(request.method[:20], request.path, route.allowed)
@@ -98,15 +106,37 @@ class Administration:
             error = raised
         return self._table.refusal(request.path)(error, request)
 
-    def _check_key(self, request: Request) -> None:
-        brought = request.headers.get(b"authorization")
-        if brought is None:
+    def _found(self, request: Request) -> Route:
+        """The request's route, which whoever calls may ask; what there is only a key is told."""
+        try:
+            route = self._table.find(request)
+        except RouteNotFound:
+            self._check(request, ADMIN_ONLY)
+            raise
+        self._check(request, rule_of(Door.ADMINISTRATION, request.method, route.path))
+        return route
+
+    def _check(self, request: Request, rule: Rule) -> None:
+        """Note in the request who calls. Raises NotPermitted."""
+        if rule.scopes is None:
+            return
+        brought = request.headers.get(b"authorization", b"")
+        if hmac.compare_digest(brought, self._expected):
+            request.principal = Principal(HOME_KEY)
+            return
+        headers = Headers(request.headers)
+        if not (brought or b"x-api-key" in request.headers):
             raise Unauthenticated(
-                "administration needs its key",
-                hint="send authorization: Bearer KEY; it is in admin.key of the service's home",
+                "administration needs a key",
+                hint="send authorization: Bearer KEY; one is in admin.key of the service's home",
             )
-        if not hmac.compare_digest(brought, self._expected):
-            raise Forbidden("this is not the key of the service's administration")
+        if rule.concerns is Concerns.RECORD:
+            key = self._keys.caller(headers, rule.scopes)
+            request.principal = Principal(key.actor, key)
+            return
+        endpoint = request.captures.get("name") if rule.concerns is Concerns.ENDPOINT else None
+        actor = self._keys.admit(rule, endpoint, headers)
+        request.principal = Principal(actor or "")
 
     def _routes(self) -> Iterable[tuple[str, Route]]:
         async def numbers(_: Request) -> Response:

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from modelway.access.admitting import Keys
 from modelway.domain.errors import MethodNotAllowed, Unavailable
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.statistics import Statistics
 from modelway.rest import health, invocations, models, oip, sagemaker, tfserving
 from modelway.rest.compression import unpacked
+from modelway.rest.guarding import guarded
 from modelway.rest.hosts import Hosts
 from modelway.rest.http import Answer, Request, Response, constant, header_lines
 from modelway.rest.openapi import openapi_document
@@ -94,12 +96,14 @@ def create_app(
     loopback: bool = False,
     statistics: Statistics | None = None,
     deployments: sagemaker.Deployments | None = None,
+    keys: Keys | None = None,
 ) -> App:
     """The application over a data plane.
 
     ``pages`` are content type and body by path, ``templates`` endpoints by path template,
     ``output_names`` words for ``prediction`` by endpoint. ``statistics`` observe the data plane;
-    ``deployments`` change what it answers with, where a protocol's callers may.
+    ``deployments`` change what it answers with, where a protocol's callers may. ``keys`` are asked
+    for what models look like and for statistics; for predictions the data plane asks.
 
     Raises:
         BadValue: a template or a word cannot be used.
@@ -122,7 +126,7 @@ def create_app(
         *tfserving.routes(plane, settings),
         ("/openapi.json", Route(GET=document)),
     ):
-        table.add(path, route)
+        table.add(path, route if keys is None else guarded(path, route, keys, plane.router))
     for path, refusal in refusals(settings).items():
         table.refuse_as(path, refusal)
     if settings.prefix:

@@ -7,7 +7,7 @@ but for those that are lists.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from modelway.domain.errors import MalformedPayload
 
 if TYPE_CHECKING:
+    from modelway.access.keys import Key
     from modelway.rest.calling import Call, Control
     from modelway.rest.routes import Route
     from modelway.rest.together import Together
@@ -64,6 +65,13 @@ class Notes:
         self.control: Control | None = None
 
 
+class Principal(NamedTuple):
+    """Who calls: as it is written down, and the key where it may not be for every endpoint."""
+
+    actor: str
+    key: Key | None = None
+
+
 class Request:
     """One request: ``path`` is decoded, ``raw_path`` and ``query`` are as they came.
 
@@ -73,12 +81,12 @@ class Request:
     has braces. ``client`` is the address at the other end, empty at a Unix socket; ``came_s`` when
     it had come, by ``time.monotonic``; ``trace_id`` that of the caller's trace, where one is
     followed. ``notes`` are shared with other requests of the same head; None where it is not known.
-    ``call`` is the call that it makes, once that is admitted.
+    ``call`` is the call that it makes, once that is admitted, ``principal`` who administers.
     """
 
     __slots__ = (
         *("body", "body_bytes", "call", "came_s", "captures", "client", "headers", "id", "method"),
-        *("notes", "path", "query", "raw_path", "route", "trace_id"),
+        *("notes", "path", "principal", "query", "raw_path", "route", "trace_id"),
     )
 
     def __init__(
@@ -107,6 +115,7 @@ class Request:
         self.call: Call | None = None
         self.route: Route | None = None
         self.trace_id: str | None = None
+        self.principal: Principal | None = None
 
     def cells(self) -> list[tuple[str, str]]:
         """The fields of the query, each a name and a value, in the order in which they stand.

@@ -6,7 +6,12 @@ environment (``MODELWAY__SERVE__PORT``), ``modelway.toml`` (``[serve]`` with ``p
 A name that does not exist is an error, wherever it stands. Nothing else reads the environment.
 """
 
-from modelway.settings.control import BundleSettings, RegistrySettings, StoreSettings
+from modelway.settings.control import (
+    AccessSettings,
+    BundleSettings,
+    RegistrySettings,
+    StoreSettings,
+)
 from modelway.settings.fields import MEBIBYTE
 from modelway.settings.loading import (
     PREFIX,
@@ -32,6 +37,7 @@ __all__ = [
     "PREFIX",
     "SECTIONS",
     "TOML",
+    "AccessSettings",
     "AdminSettings",
     "BundleSettings",
     "GrpcSettings",

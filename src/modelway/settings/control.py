@@ -1,4 +1,4 @@
-"""The settings of what is kept and who decides: bundles, control state, registry."""
+"""The settings of what is kept and who decides: bundles, control state, registry, access."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class RegistrySettings:
     )
     protected: str = setting(
         "",
-        help="Aliases that are moved only once somebody else has approved it: champion, "
-        "loan@champion, with commas between.",
+        help="Aliases that are moved only once somebody else has approved it, with commas between: "
+        "champion.",
     )
     approval_s: float = setting(
         7 * 24 * 3600.0,
@@ -85,5 +85,17 @@ class RegistrySettings:
 
     @property
     def protected_aliases(self) -> frozenset[str]:
-        """The protected aliases: ``champion`` of every model, or ``loan@champion``."""
+        """The protected aliases, of every model."""
         return frozenset(parts_of(self.protected))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Who must say who calls."""
+
+    predictions: str = setting(
+        "auto",
+        help="Whether predictions need a key: auto asks for one where other machines can reach the "
+        "service.",
+        choices=("auto", "keys", "open"),
+    )

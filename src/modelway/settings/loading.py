@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from modelway.domain.errors import BadValue, UnknownSetting
-from modelway.settings.control import BundleSettings, RegistrySettings, StoreSettings
+from modelway.settings.control import (
+    AccessSettings,
+    BundleSettings,
+    RegistrySettings,
+    StoreSettings,
+)
 from modelway.settings.serving import (
     AdminSettings,
     GrpcSettings,
@@ -39,8 +44,13 @@ class Settings:
     bundles: BundleSettings = field(default_factory=BundleSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    def without_pickles(self) -> Settings:
+        """The same, but that no pickle may be read."""
+        return replace(self, bundles=replace(self.bundles, allow_pickle=False))
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -52,6 +62,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "bundles": BundleSettings,
     "store": StoreSettings,
     "registry": RegistrySettings,
+    "access": AccessSettings,
     "telemetry": TelemetrySettings,
 }
 

@@ -36,6 +36,14 @@ class ServeSettings:
         help="Who is believed about who called it (X-Forwarded-For): addresses and networks with "
         "commas between; unix is a Unix socket.",
     )
+    tls_cert: str = setting(
+        "", help="File with the certificate for TLS, and those that lead to its authority; PEM."
+    )
+    tls_key: str = setting("", help="File with the certificate's private key; PEM, not encrypted.")
+    insecure: bool = setting(
+        False,
+        help="Whether other machines may ask for predictions without a key.",
+    )
     drain_s: float = setting(
         10.0,
         help="Time that open requests get to finish on SIGTERM.",
@@ -66,6 +74,11 @@ class RestSettings:
     prefix: str = setting(
         "", help="Path in front of every route, where a proxy does not cut it off: /models-a."
     )
+    cors_origins: str = setting(
+        "",
+        help="Origins whose web pages may ask, with commas between: https://app.example.org; empty "
+        "for none. * is any, where no key is asked.",
+    )
     sagemaker: str = setting(
         "",
         help="Folder of models for SageMaker's multi-model contract, which then stands in place of "
@@ -89,6 +102,11 @@ class RestSettings:
         """Do nothing if the prefix is a path. Raises BadValue."""
         if not _PATH.fullmatch(self.prefix):
             raise BadValue(f"rest.prefix: expected a path such as /models-a, got {self.prefix!r}")
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins whose pages may ask."""
+        return parts_of(self.cors_origins)
 
 
 @dataclass(frozen=True, slots=True)

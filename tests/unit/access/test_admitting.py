@@ -322,8 +322,8 @@ def test_a_rule_is_asked_as_a_scope_is() -> None:
 def test_a_caller_is_known_before_what_it_asks_about() -> None:
     key, text = key_of("label", endpoints=("loan",))
     keys = Keys([key])
-    assert keys.caller(bearer(text), Scope.LABEL) == key
+    assert keys.caller(bearer(text), frozenset({Scope.LABEL})) == key
     with pytest.raises(Forbidden, match="the scope read is missing"):
-        keys.caller(bearer(text), Scope.READ)
+        keys.caller(bearer(text), frozenset({Scope.READ}))
     with pytest.raises(Unauthenticated):
-        keys.caller({}, Scope.LABEL)
+        keys.caller({}, frozenset({Scope.LABEL}))

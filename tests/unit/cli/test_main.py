@@ -44,7 +44,7 @@ def test_every_command_that_prints_a_value_has_json() -> None:
         for name, command in every
         if not any("--json" in option.opts for option in command.params)
     ]
-    assert without == ["serve", "predict", "demo"]
+    assert without == ["serve", "up", "predict", "demo"]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,117 @@
+"""A home, opened: its store, its registry, and what can be done with them.
+
+The command line opens one beside whatever runs; ``up`` has one, and so has the process that tends
+to it. All of them come to the same through the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from types import TracebackType
+
+from modelway.backends.mlflow_rest import MlflowRegistry
+from modelway.backends.sql.store import Store, open_store
+from modelway.composition.home import Home
+from modelway.composition.registered import Registered
+from modelway.domain.errors import ModelwayError
+from modelway.endpoints.planned import PlannedEndpoint
+from modelway.endpoints.resolving import Resolver
+from modelway.endpoints.rollouts import Rollouts
+from modelway.registry.promoting import Promoting
+from modelway.settings import Settings
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Control:
+    """What is kept in a home and its store; threads may share it.
+
+    ``registry_url`` is where the registry answers, if that is known better than by the settings.
+
+    Raises:
+        HomeTooNew, BadValue, StoreUnavailable: the home or its store cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, registry_url: str | None = None) -> None:
+        self.settings = settings
+        self.home = Home(settings.bundles.home)
+        self.store: Store = open_store(settings.store.url or self.home.store_url)
+        self._registry_url = registry_url
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.store.close()
+
+    @property
+    def registry_url(self) -> str:
+        """Where the registry answers: as it was said, by the settings, or the home's own."""
+        if self._registry_url or self.settings.registry.url:
+            return self._registry_url or self.settings.registry.url
+        running = self.home.running()
+        if running is not None and running.registry:
+            return running.registry
+        return f"http://127.0.0.1:{self.settings.registry.port}"
+
+    @cached_property
+    def registry(self) -> MlflowRegistry:
+        """The registry; it is asked when something needs it."""
+        return MlflowRegistry(self.registry_url)
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """Changes of endpoints."""
+        return Rollouts(self.store.endpoints, now)
+
+    @cached_property
+    def promoting(self) -> Promoting:
+        """Moves of aliases."""
+        waits = timedelta(seconds=self.settings.registry.approval_s)
+        store = self.store
+        return Promoting(
+            self.registry,
+            self.registry,
+            store.ledger,
+            store.proposals,
+            store.links,
+            dict.fromkeys(self.settings.registry.protected_aliases, waits),
+            now,
+        )
+
+    @cached_property
+    def registered(self) -> Registered:
+        """Bundles of registered versions."""
+        own = "" if self.settings.registry.url else self.registry_url
+        return Registered(self.registry, self.registry_url, self.store.links, self.settings, own)
+
+    def resolver(self) -> Resolver:
+        """What references mean now."""
+        return Resolver(self.store.ledger, self.store.links, self.registered.folder)
+
+    def look(self) -> Mapping[str, PlannedEndpoint | ModelwayError]:
+        """Every endpoint as it is to answer now, or why it cannot; asks no registry."""
+        resolver = self.resolver()
+        found: dict[str, PlannedEndpoint | ModelwayError] = {}
+        for revision in self.store.endpoints.current():
+            if revision.endpoint is None:
+                continue
+            try:
+                found[revision.name] = resolver.planned(revision.endpoint)
+            except ModelwayError as error:
+                found[revision.name] = error
+        return found

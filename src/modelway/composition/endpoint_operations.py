@@ -1,0 +1,200 @@
+"""Operations on endpoints: what answers under a name, in which role, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from modelway.composition.control import Control
+from modelway.composition.model_operations import Nothing
+from modelway.composition.operations import Operation
+from modelway.domain.errors import ModelwayError
+from modelway.endpoints.endpoint import Bounds, Endpoint, Revision
+
+Value = TypeVar("Value")
+
+
+class OfEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint."""
+
+    name: str
+
+
+class Create(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new endpoint; ``split_by`` is ``header:NAME`` or ``field:COLUMN``."""
+
+    name: str
+    live: str
+    split_by: str = ""
+    automatic: bool = False
+    why: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different of an endpoint; None stays as it is."""
+
+    name: str
+    live: str | None = None
+    split_by: str | None = None
+    automatic: bool | None = None
+    error_ratio: float | None = None
+    latency_ratio: float | None = None
+    requests: int | None = None
+    why: str = ""
+
+
+class SetCanary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A version that answers a share of the requests; ``weight`` is within (0, 1)."""
+
+    name: str
+    reference: str
+    weight: float
+    why: str = ""
+
+
+class OfReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A canary or a shadow of an endpoint."""
+
+    name: str
+    reference: str
+    why: str = ""
+
+
+class Remove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint that is to answer no more."""
+
+    name: str
+    why: str = ""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A reference and the version it means now; ``trouble`` where that cannot answer."""
+
+    reference: str
+    role: str
+    version: str | None
+    digest: str | None
+    weight: float | None = None
+    trouble: str | None = None
+
+
+class ShownEndpoint(msgspec.Struct, frozen=True):
+    """An endpoint as it is, with every reference resolved."""
+
+    name: str
+    revision: int
+    versions: Sequence[Resolved]
+    split_by: str
+    automatic: bool
+    changed_by: str
+    changed_at: Any
+    why: str
+
+
+def _list(control: Control, _: Nothing, __: str) -> Sequence[ShownEndpoint]:
+    return [_shown(control, one) for one in control.rollouts.all()]
+
+
+def _show(control: Control, of: OfEndpoint, _: str) -> ShownEndpoint:
+    return _shown(control, control.rollouts.show(of.name))
+
+
+def _history(control: Control, of: OfEndpoint, _: str) -> Sequence[Revision]:
+    return control.rollouts.history(of.name)
+
+
+def _create(control: Control, of: Create, actor: str) -> ShownEndpoint:
+    endpoint = Endpoint(of.name, of.live, split_by=of.split_by, automatic=of.automatic)
+    return _shown(control, control.rollouts.create(endpoint, actor, of.why))
+
+
+def _change(control: Control, of: Change, actor: str) -> ShownEndpoint:
+    def change(one: Endpoint) -> Endpoint:
+        bounds = Bounds(
+            _or(of.error_ratio, one.bounds.error_ratio),
+            _or(of.latency_ratio, one.bounds.latency_ratio),
+            _or(of.requests, one.bounds.requests),
+        )
+        return replace(
+            one,
+            live=_or(of.live, one.live),
+            split_by=_or(of.split_by, one.split_by),
+            automatic=_or(of.automatic, one.automatic),
+            bounds=bounds,
+        )
+
+    return _shown(control, control.rollouts.change(of.name, change, actor, of.why))
+
+
+def _or(given: Value | None, before: Value) -> Value:
+    return before if given is None else given
+
+
+def _canary(control: Control, of: SetCanary, actor: str) -> ShownEndpoint:
+    made = control.rollouts.canary(of.name, of.reference, of.weight, actor, of.why)
+    return _shown(control, made)
+
+
+def _shadow(control: Control, of: OfReference, actor: str) -> ShownEndpoint:
+    return _shown(control, control.rollouts.shadow(of.name, of.reference, actor, of.why))
+
+
+def _end(control: Control, of: OfReference, actor: str) -> ShownEndpoint:
+    return _shown(control, control.rollouts.end(of.name, of.reference, actor, of.why))
+
+
+def _remove(control: Control, of: Remove, actor: str) -> Revision:
+    return control.rollouts.remove(of.name, actor, of.why)
+
+
+def _shown(control: Control, revision: Revision) -> ShownEndpoint:
+    endpoint = revision.endpoint or Endpoint(revision.name, "")
+    resolver = control.resolver()
+
+    def resolved(reference: str, role: str, weight: float | None = None) -> Resolved:
+        version = digest = trouble = None
+        try:
+            model, version = resolver.number(reference)
+            digest = control.store.links.digest(model, version)
+            resolver.version(reference)
+        except ModelwayError as error:
+            trouble = error.message
+        return Resolved(reference, role, version, digest, weight, trouble)
+
+    return ShownEndpoint(
+        name=revision.name,
+        revision=revision.number,
+        versions=[
+            resolved(endpoint.live, "live"),
+            *(resolved(one.reference, "canary", one.weight) for one in endpoint.canaries),
+            *(resolved(one, "shadow") for one in endpoint.shadows),
+        ],
+        split_by=endpoint.split_by,
+        automatic=endpoint.automatic,
+        changed_by=revision.actor,
+        changed_at=revision.at,
+        why=revision.why,
+    )
+
+
+LIST = Operation("GET", "/endpoints", Nothing, _list)
+SHOW = Operation("GET", "/endpoints/{name}", OfEndpoint, _show)
+HISTORY = Operation("GET", "/endpoints/{name}/history", OfEndpoint, _history)
+CREATE = Operation("POST", "/endpoints", Create, _create, "endpoint.create")
+CHANGE = Operation("PUT", "/endpoints/{name}", Change, _change, "endpoint.change")
+CANARY = Operation("POST", "/endpoints/{name}/canary", SetCanary, _canary, "endpoint.canary")
+END_CANARY = Operation(
+    "DELETE", "/endpoints/{name}/canary", OfReference, _end, "endpoint.end-canary"
+)
+SHADOW = Operation("POST", "/endpoints/{name}/shadow", OfReference, _shadow, "endpoint.shadow")
+END_SHADOW = Operation(
+    "DELETE", "/endpoints/{name}/shadow", OfReference, _end, "endpoint.end-shadow"
+)
+REMOVE = Operation("DELETE", "/endpoints/{name}", Remove, _remove, "endpoint.remove")
+
+ENDPOINT_OPERATIONS = (
+    *(LIST, SHOW, HISTORY, CREATE, CHANGE, CANARY, END_CANARY, SHADOW, END_SHADOW, REMOVE),
+)

@@ -1,0 +1,55 @@
+"""Operations: what can be asked of a home, each once, for the command line and the administration.
+
+An operation has its parameters as one struct, its place in the administration API, and the function
+that does it on an opened home. The command line calls that function where the home is here, and the
+API of another host with ``--server``; the API calls it for whoever has the scope that
+``access/routes.py`` asks for its route. So both do the same, and show the same value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from modelway.composition.control import Control
+from modelway.domain.errors import InvalidInput
+
+Parameters = TypeVar("Parameters", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[Parameters]):
+    """One operation; ``act`` is what the audit trail calls it, empty for what changes nothing.
+
+    ``path`` has the parameters in braces that stand in it; of the others those of a GET stand in
+    the query, else in a JSON body. ``carry_out`` gives a value that JSON holds; it blocks.
+    """
+
+    method: str
+    path: str
+    parameters: type[Parameters]
+    carry_out: Callable[[Control, Parameters, str], Any]
+    act: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is done to, as the path names it."""
+        return self.path.strip("/").partition("/")[0]
+
+
+def read_parameters(operation: Operation[Parameters], given: dict[str, Any]) -> Parameters:
+    """The parameters of an operation from JSON's types, or from text.
+
+    Raises:
+        InvalidInput: one is missing, unknown or of the wrong type.
+    """
+    try:
+        return msgspec.convert(given, operation.parameters, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(operation.parameters.__struct_fields__)
+        raise InvalidInput(
+            f"{operation.method} {operation.path}: {error}", hint=f"it takes {known or 'nothing'}"
+        ) from None

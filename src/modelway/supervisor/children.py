@@ -1,0 +1,103 @@
+"""Processes beside the workers, each kept running: what it says goes to a file, it is never waited
+for, and when it dies it is started again, with growing delay if it had not lived for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+_LIVED_S = 60.0
+_LONGEST_DELAY_S = 60.0
+_FIRST_DELAY_S = 0.5
+_GRACE_S = 5.0
+_LONGEST_LOG_BYTES = 16 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCommand:
+    """How a child called ``name`` is started; ``log`` is the file that takes what it says.
+
+    Its standard input is a pipe that ends with this process, so that it can end too.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Children:
+    """Keeps children running until cancelled; ``restarted`` is told the name of one that died."""
+
+    def __init__(
+        self, commands: Sequence[ChildCommand], restarted: Callable[[str], None] | None = None
+    ) -> None:
+        self._commands = commands
+        self._restarted = restarted
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    def pids(self) -> Mapping[str, int]:
+        """The processes that run, by name."""
+        return {name: one.pid for name, one in self._running.items() if one.returncode is None}
+
+    async def run(self) -> None:
+        """Keep them running; when this is cancelled they are ended, by force if need be."""
+        try:
+            await asyncio.gather(*(self._keep(one) for one in self._commands))
+        finally:
+            running = list(self._running.values())
+            await asyncio.shield(asyncio.gather(*(_end(one) for one in running)))
+
+    async def _keep(self, command: ChildCommand) -> None:
+        deaths = 0
+        while True:
+            started_s = time.monotonic()
+            try:
+                code = await self._lived(command)
+            except OSError as error:
+                _log.error("%s cannot be started: %s", command.name, error)
+            else:
+                _log.error("%s died; see %s", command.name, command.log, extra={"exit_code": code})
+            deaths = 0 if time.monotonic() - started_s > _LIVED_S else deaths + 1
+            if self._restarted is not None:
+                self._restarted(command.name)
+            await asyncio.sleep(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**deaths))
+
+    async def _lived(self, command: ChildCommand) -> int:
+        with _opened(command.log) as said:
+            process = await asyncio.create_subprocess_exec(
+                *command.arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=said,
+                stderr=said,
+                env=dict(command.environment),
+                start_new_session=True,
+            )
+        self._running[command.name] = process
+        return await process.wait()
+
+
+def _opened(log: Path) -> BinaryIO:
+    """The log, which is begun anew once it is long; the one before stays beside it."""
+    if log.exists() and log.stat().st_size > _LONGEST_LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))
+    return log.open("ab")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
