@@ -5,7 +5,7 @@
     bundles/      every bundle, by its digest; cache/ says which build gave which
     mlflow/       MLflow's own server: its database and its artefacts
     records/      what was predicted
-    admin.key     the key of the administration
+    admin.key     the key of the administration; records.key hashes columns of records
     up.json       what runs now, and where; logs/ what its children say
     backups/      what was there before a newer version migrated it
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ FORMAT = 1
 
 _MARK = "home.json"
 _UP = "up.json"
+_SECRET_BYTES = 32
 _LOCK = "up.lock"
 _KEPT_ASIDE = ("control.db", "admin.key", _MARK)
 
@@ -112,6 +114,20 @@ class Home:
         except (OSError, msgspec.MsgspecError):
             return None
         return running
+
+    @property
+    def records(self) -> Path:
+        """Where what is predicted is recorded."""
+        return self.path / "records"
+
+    def secret(self, name: str) -> bytes:
+        """Random bytes of this home's own, made with mode 0600 when they are first asked for."""
+        path = self.path / name
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(_SECRET_BYTES) + "\n")
+        return bytes.fromhex(path.read_text().strip())
 
     def log(self, name: str) -> Path:
         """Where a child of ``up`` writes what it says."""

@@ -32,6 +32,21 @@ class Place(msgspec.Struct, frozen=True):
     grpc_address: str = ""
 
 
+class RecordPlan(msgspec.Struct, frozen=True):
+    """What is recorded, and where: ``root`` is the folder of the records.
+
+    ``sampling`` is the share of predictions, 0 to 1. ``dropped`` and ``hashed`` are columns;
+    ``key`` is what hashes them, as hexadecimal digits.
+    """
+
+    root: str
+    sampling: float = 1.0
+    dropped: tuple[str, ...] = ()
+    hashed: tuple[str, ...] = ()
+    key: str = ""
+    flush_s: float = 0.02
+
+
 class ServePlan(msgspec.Struct, frozen=True):
     """All that a process needs to know to answer, the same for every worker of a service.
 
@@ -40,7 +55,8 @@ class ServePlan(msgspec.Struct, frozen=True):
     service keeps what it keeps. ``administration`` is the URL of the service's
     own, ``grpc_address`` is where gRPC is answered, empty for nowhere. Where a process does not
     ``insist``, a model that cannot be opened leaves the others answering. ``keys`` may ask for
-    predictions; where they are None everybody may.
+    predictions; where they are None everybody may. What
+    ``records`` says is recorded, nothing where it is None.
     """
 
     endpoints: tuple[PlannedEndpoint, ...]
@@ -57,6 +73,7 @@ class ServePlan(msgspec.Struct, frozen=True):
     grpc_address: str = ""
     insists: bool = True
     keys: tuple[Key, ...] | None = None
+    records: RecordPlan | None = None
 
     @staticmethod
     def of(
@@ -67,6 +84,7 @@ class ServePlan(msgspec.Struct, frozen=True):
         *,
         insists: bool = True,
         keys: Sequence[Key] | None = None,
+        records: RecordPlan | None = None,
     ) -> ServePlan:
         """The plan of a service by its settings."""
         return ServePlan(
@@ -84,6 +102,7 @@ class ServePlan(msgspec.Struct, frozen=True):
             grpc_address=place.grpc_address,
             insists=insists,
             keys=None if keys is None else tuple(keys),
+            records=records,
         )
 
     @property

@@ -21,6 +21,7 @@ from modelway.access.tls import Certificate
 from modelway.composition.elsewhere import ByAdministration
 from modelway.composition.isolation import opener
 from modelway.composition.plan import ServePlan
+from modelway.composition.recording import RecordMetrics, recorder_of
 from modelway.composition.securing import certificate_of, is_loopback
 from modelway.console import pages
 from modelway.domain.errors import ModelwayError
@@ -32,7 +33,9 @@ from modelway.inference.counting import Counting
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.metering import InferenceMetrics
+from modelway.inference.ports import Observer
 from modelway.inference.statistics import Statistics
+from modelway.records.recorder import Recorder
 from modelway.rest.accepting import CENSUS, Census
 from modelway.rest.app import App, create_app
 from modelway.rest.cors import Cors
@@ -75,6 +78,8 @@ class Service:
         self._statistics = Statistics()
         self._keys = None if plan.keys is None else Keys(plan.keys)
         self._certificate = certificate_of(plan.serve)
+        self._record_metrics = RecordMetrics(self.metrics)
+        self._recorder: Recorder | None = None
         self._catalogue = Catalogue(self._load, self._meter, plan.inference)
         http = HttpMetrics(self.metrics)
         self.server = Server(
@@ -118,10 +123,17 @@ class Service:
             routings.append(routing_of(one, entries))
         router = EndpointRouter(self._catalogue, routings, plan.default)
         self.deployments = Deployments(self._catalogue, router, self._check)
+        observers: list[Observer] = [Counting(self._meter, self._statistics)]
+        if plan.records is not None:
+            self._recorder = recorder_of(
+                plan.records, str(self._slot), router, self._record_metrics
+            )
+            self._recorder.start()
+            observers.append(self._recorder)
         self.plane = DataPlane(
             router,
             self._catalogue,
-            observers=(Counting(self._meter, self._statistics),),
+            observers=observers,
             admission=self._keys,
             settings=plan.inference,
         )
@@ -142,6 +154,9 @@ class Service:
             drains.append(self._grpc.stop(self._plan.serve.drain_s))
         await asyncio.gather(*drains)
         self._spans.close(_SPANS_S)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
+            self._record_metrics.look()
         if self._reading is not None:
             self._reading.cancel()
 
@@ -215,6 +230,7 @@ class Service:
         self._machine.read()
         self._connections.set(len(self.server.connections))
         self._meter.look(self._catalogue)
+        self._record_metrics.look()
         if self._certificate is not None:
             self._renew(self._certificate)
         self._reading = asyncio.get_running_loop().call_later(EVERY_S, self._read)

@@ -15,26 +15,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelway.composition.control import Control, now
+from modelway.composition.recording import RECORDS_KEY
 from modelway.domain.errors import AliasNotFound, ModelwayError
 from modelway.settings import Settings
 from modelway.telemetry.logs import configure_logs
 
 _BUNDLE_S = 1.0
+_SEAL_S = 2.0
+_LEAST_PRIORITY = 19
 
 _log = logging.getLogger("modelway.tend")
 
 
 @dataclass(slots=True)
 class Concern:
-    """Something done every ``every_s``; ``trouble`` is what it last could not do."""
+    """Something done every ``every_s``; ``trouble`` is what it last could not do.
+
+    What ``is_patient`` takes no time of a core that anybody else wants.
+    """
 
     name: str
     every_s: float
     once: Callable[[], object]
+    is_patient: bool = False
     trouble: str = field(default="")
 
     def run(self, ended: threading.Event) -> None:
         """Do it until told to end."""
+        if self.is_patient and sys.platform == "linux":  # elsewhere it would be the whole process
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_PRIORITY)
         while not ended.wait(self.every_s):
             self.tried()
 
@@ -86,7 +95,16 @@ def concerns(control: Control) -> list[Concern]:
             lambda: control.promoting.reconcile(now()),
         ),
         Concern("bundling what endpoints want", _BUNDLE_S, lambda: bundle_wanted(control)),
+        Concern("sealing records", _SEAL_S, sealing(control), is_patient=True),
     ]
+
+
+def sealing(control: Control) -> Callable[[], object]:
+    """What makes Parquet files of the records that were written."""
+    from modelway.backends.parquet_records import ParquetRecords
+
+    key = control.home.secret(RECORDS_KEY)
+    return ParquetRecords(control.home.records, key).seal_once
 
 
 def bundle_wanted(control: Control) -> None:

@@ -28,6 +28,7 @@ from modelway.composition.mlflow_server import server_command
 from modelway.composition.operation_routes import operation_routes
 from modelway.composition.operation_table import OPERATIONS
 from modelway.composition.plan import ServePlan
+from modelway.composition.recording import record_plan
 from modelway.composition.running import Beside
 from modelway.composition.securing import needs_keys
 from modelway.composition.serving import supervise
@@ -76,7 +77,15 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
             check_some(keyring.keys)
         keys = keyring.keys if keyed else None
         endpoints = list(begun.values())
-        plan = ServePlan.of(settings, endpoints, default, place, insists=False, keys=keys)
+        plan = ServePlan.of(
+            settings,
+            endpoints,
+            default,
+            place,
+            insists=False,
+            keys=keys,
+            records=record_plan(home),
+        )
         extra = Extra(keyring.administration, operation_routes(control, OPERATIONS))
         generation, poll_s = control.store.generation, settings.store.poll_s
         following = Following(generation, control.look, poll_s, begun, seen)

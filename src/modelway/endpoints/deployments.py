@@ -138,7 +138,9 @@ async def known(catalogue: Catalogue, name: str, planned: PlannedVersion) -> Ent
         ModelwayError: the bundle cannot be read.
     """
     bundle = await asyncio.to_thread(open_bundle, Path(planned.folder))
-    return catalogue.add(name, bundle, _version(planned, bundle))
+    entry = catalogue.add(name, bundle, _version(planned, bundle))
+    entry.registered = planned.model
+    return entry
 
 
 def routing_of(endpoint: PlannedEndpoint, entries: Sequence[Entry]) -> Routing:

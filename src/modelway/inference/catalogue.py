@@ -38,7 +38,8 @@ _log = logging.getLogger("modelway.inference")
 class Entry:
     """One version of one model: described always, open (``model``) or not.
 
-    ``version`` is the registry's number, or the digest for what was never registered.
+    ``version`` is the registry's number, or the digest for what was never registered;
+    ``registered`` is what the registry calls the model, empty for that.
     ``signature`` is what callers follow, ``strict`` or not. ``used`` grows with every request, so
     the smallest was asked longest ago. ``fault`` is why it could not be opened the last time that
     was tried. ``wanted`` counts who waits for it to be open; ``gone`` is an entry that nobody may
@@ -47,7 +48,7 @@ class Entry:
 
     __slots__ = (
         *("bundle", "fault", "gone", "held_bytes", "model", "name", "opening", "pinned"),
-        *("signature", "strict", "used", "version", "wanted"),
+        *("registered", "signature", "strict", "used", "version", "wanted"),
     )
 
     def __init__(
@@ -59,6 +60,7 @@ class Entry:
         self.strict = strict
         self.signature = served_signature(bundle, strict=strict)
         self.pinned = pinned
+        self.registered = ""
         self.model: LoadedModel | None = None
         self.used = 0
         self.wanted = 0

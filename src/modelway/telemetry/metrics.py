@@ -211,6 +211,23 @@ OBSERVER_FAILURES = Metric(
     "Times that an observer of answers (the record, a shadow) failed; the answer was given.",
     ("observer",),
 )
+RECORDED = Metric(
+    "modelway_records_total", "counter", "requests", "Requests whose records were written."
+)
+RECORDS_SHED = Metric(
+    "modelway_records_shed_total",
+    "counter",
+    "requests",
+    "Requests that were answered and not recorded: there was no room for them, in memory or on the "
+    "disk.",
+)
+RECORD_FAILURES = Metric(
+    "modelway_record_failures_total",
+    "counter",
+    "failures",
+    "Times that records could not be written: disk, or a fault of our own (internal).",
+    ("reason",),
+)
 WORKER_RESTARTS = Metric(
     "modelway_worker_restarts_total",
     "counter",
@@ -275,6 +292,9 @@ TABLE: tuple[Metric, ...] = (
     MODEL_LOAD_FAILURES,
     MODEL_UNLOADS,
     OBSERVER_FAILURES,
+    RECORDED,
+    RECORDS_SHED,
+    RECORD_FAILURES,
     WORKER_RESTARTS,
     HOME_FREE_BYTES,
     RESIDENT_BYTES,

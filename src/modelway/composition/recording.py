@@ -1,0 +1,91 @@
+"""The recorder of one process: its plan, who answered by its router, and its own numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelway.composition.home import Home
+from modelway.composition.plan import RecordPlan
+from modelway.endpoints.router import EndpointRouter
+from modelway.records.identity import Identify, Identity
+from modelway.records.policy import EndpointPolicy, RecordingPolicy
+from modelway.records.recorder import Recorder, RecordingBounds
+from modelway.telemetry import metrics as table
+from modelway.telemetry.instruments import Metrics
+
+
+class RecordMetrics:
+    """Counts what a recorder's thread does; the event loop brings it to the metrics (``look``).
+
+    Each number has one writer: the thread adds to what was done, the loop to what was told.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._recorded = metrics.counter(table.RECORDED)
+        self._shed = metrics.counter(table.RECORDS_SHED)
+        self._failed = {
+            reason: metrics.counter(table.RECORD_FAILURES, reason=reason)
+            for reason in ("disk", "internal")
+        }
+        self._done = dict.fromkeys(("recorded", "shed", *self._failed), 0)
+        self._told = dict(self._done)
+
+    def recorded(self, n: int) -> None:
+        """The records of so many requests were written."""
+        self._done["recorded"] += n
+
+    def shed(self, n: int) -> None:
+        """The records of so many requests found no room."""
+        self._done["shed"] += n
+
+    def failed(self, reason: str) -> None:
+        """Records could not be written."""
+        self._done[reason] += 1
+
+    def look(self) -> None:
+        """Bring what was counted to the metrics; on the event loop."""
+        counters = {"recorded": self._recorded, "shed": self._shed, **self._failed}
+        for name, counter in counters.items():
+            done = self._done[name]
+            if done > self._told[name]:
+                counter.add(done - self._told[name])
+                self._told[name] = done
+
+
+RECORDS_KEY = "records.key"
+"""The file of the key that hashes columns, in the home."""
+
+
+def record_plan(home: Home) -> RecordPlan:
+    """What is recorded in a home."""
+    return RecordPlan(str(home.records), key=home.secret(RECORDS_KEY).hex())
+
+
+def recorder_of(
+    plan: RecordPlan, slot: str, router: EndpointRouter, meter: RecordMetrics
+) -> Recorder:
+    """The recorder of a process; it is to be started. Raises BadValue for a plan that cannot be."""
+    default = EndpointPolicy(plan.sampling, frozenset(plan.dropped), frozenset(plan.hashed))
+    policy = RecordingPolicy(default, key=bytes.fromhex(plan.key))
+    bounds = RecordingBounds(flush_s=plan.flush_s)
+    return Recorder(Path(plan.root), slot, identify_by(router), meter, policy, bounds)
+
+
+def identify_by(router: EndpointRouter) -> Identify:
+    """Who answered, as a router knows it; what no version answered has no more than its model."""
+
+    def identity(endpoint: str, version: str | None) -> Identity | None:
+        entry = router.live(endpoint, version)
+        if version is None:
+            return Identity(entry.registered or endpoint)
+        manifest = entry.bundle.manifest
+        return Identity(
+            entry.registered or endpoint,
+            version,
+            entry.bundle.digest,
+            router.role(endpoint, version),
+            manifest.classes,
+            manifest.batch_invariant,
+        )
+
+    return identity
