@@ -42,7 +42,10 @@ class Changeable(Protocol):
 
 
 class Following:
-    """Follows the store; ``begun`` are the endpoints that answer already, resolved by ``seen``."""
+    """Follows the store; ``begun`` are the endpoints that answer already, resolved by ``seen``.
+
+    ``here`` is how endpoints answer, ``troubles`` says what of one cannot be as it is wanted.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Following:
         self._generation = generation
         self._look = look
         self._poll_s = poll_s
-        self._here = dict(begun)
+        self.here = dict(begun)
         self._seen = seen
         self._looked_s = time.monotonic()
         self._woken = asyncio.Event()
@@ -85,7 +88,7 @@ class Following:
             return
         self._looked_s = time.monotonic()
         wanted = await asyncio.to_thread(self._look)
-        for name in [one for one in self._here if one not in wanted]:
+        for name in [one for one in self.here if one not in wanted]:
             await self._removed(name, service)
         for name, endpoint in wanted.items():
             await self._followed(name, endpoint, service)
@@ -94,7 +97,7 @@ class Following:
     async def _removed(self, name: str, service: Changeable) -> None:
         with contextlib.suppress(EndpointNotFound):
             await service.unload(name)
-        self._here.pop(name, None)
+        self.here.pop(name, None)
         self.troubles.pop(name, None)
         _log.info("endpoint removed", extra={"endpoint": name})
 
@@ -103,13 +106,13 @@ class Following:
     ) -> None:
         if isinstance(endpoint, ModelwayError):
             self._trouble(name, endpoint)
-        elif self._here.get(name) != endpoint:
+        elif self.here.get(name) != endpoint:
             try:
                 version = await service.change(endpoint)
             except ModelwayError as error:
                 self._trouble(name, error)
                 return
-            self._here[name] = endpoint
+            self.here[name] = endpoint
             self.troubles.pop(name, None)
             _log.info("endpoint follows", extra={"endpoint": name, "version": version})
         else:

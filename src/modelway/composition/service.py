@@ -28,6 +28,7 @@ from modelway.domain.errors import ModelwayError
 from modelway.endpoints.deployments import Deployments, known, routing_of
 from modelway.endpoints.planned import PlannedVersion
 from modelway.endpoints.router import EndpointRouter
+from modelway.endpoints.shadowing import Shadowing
 from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.counting import Counting
 from modelway.inference.dataplane import DataPlane
@@ -80,6 +81,7 @@ class Service:
         self._certificate = certificate_of(plan.serve)
         self._record_metrics = RecordMetrics(self.metrics)
         self._recorder: Recorder | None = None
+        self._shadowing: Shadowing | None = None
         self._catalogue = Catalogue(self._load, self._meter, plan.inference)
         http = HttpMetrics(self.metrics)
         self.server = Server(
@@ -130,6 +132,9 @@ class Service:
             )
             self._recorder.start()
             observers.append(self._recorder)
+        told = [] if self._recorder is None else [self._recorder]
+        self._shadowing = Shadowing(router, self._catalogue, told, self._meter)
+        observers.append(self._shadowing)
         self.plane = DataPlane(
             router,
             self._catalogue,
@@ -154,6 +159,8 @@ class Service:
             drains.append(self._grpc.stop(self._plan.serve.drain_s))
         await asyncio.gather(*drains)
         self._spans.close(_SPANS_S)
+        if self._shadowing is not None:
+            await self._shadowing.close()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
             self._record_metrics.look()
@@ -203,6 +210,7 @@ class Service:
                 self._spans,
                 self._statistics,
                 self._certificate,
+                self._keys,
             )
 
     async def _know(self, name: str, versions: Sequence[PlannedVersion]) -> None:

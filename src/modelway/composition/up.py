@@ -27,7 +27,7 @@ from modelway.composition.listening import address_of, grpc_port, listening, pla
 from modelway.composition.mlflow_server import server_command
 from modelway.composition.operation_routes import operation_routes
 from modelway.composition.operation_table import OPERATIONS
-from modelway.composition.plan import ServePlan
+from modelway.composition.plan import Place, ServePlan
 from modelway.composition.recording import record_plan
 from modelway.composition.running import Beside
 from modelway.composition.securing import needs_keys
@@ -35,6 +35,7 @@ from modelway.composition.serving import supervise
 from modelway.domain.errors import ModelwayError, PortInUse
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.settings import Settings, child_environment
+from modelway.supervisor.attached import attached
 from modelway.supervisor.children import ChildCommand, Children
 from modelway.supervisor.sockets import bind
 from modelway.telemetry.logs import configure_logs
@@ -66,30 +67,12 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
         admin_listener(settings) as admin,
         grpc_port(settings) as grpc,
     ):
-        seen = control.store.generation.now()
-        looked = control.look()
-        begun = {n: one for n, one in looked.items() if not isinstance(one, ModelwayError)}
-        default = settings.serve.default or next(iter(begun), "")
-        place = place_of(slots.path, admin, grpc)
+        following = _following(control)
         keyring = Keyring(control.store.keys)
-        keyed = needs_keys(settings)
-        if keyed:
-            check_some(keyring.keys)
-        keys = keyring.keys if keyed else None
-        endpoints = list(begun.values())
-        plan = ServePlan.of(
-            settings,
-            endpoints,
-            default,
-            place,
-            insists=False,
-            keys=keys,
-            records=record_plan(home),
-        )
-        extra = Extra(keyring.administration, operation_routes(control, OPERATIONS))
-        generation, poll_s = control.store.generation, settings.store.poll_s
-        following = Following(generation, control.look, poll_s, begun, seen)
+        place = place_of(settings, slots.path, admin, grpc)
+        plan = _plan(control, following, keyring, place)
         children = Children(_children(home, settings, registry_port if own else None))
+        extra = Extra(keyring.administration, operation_routes(control, OPERATIONS))
         address = address_of(settings, listener)
         running = Running(
             os.getpid(), now(), address, place.administration, registry, place.grpc_address
@@ -97,21 +80,52 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
         beside: list[Beside] = [following.follow, keyring.follow, lambda _: children.run()]
         home.announce(running)
         try:
-            ready = partial(_say_ready, say, running, begun)
+            ready = partial(_say_ready, say, running, following.here)
             return asyncio.run(supervise(plan, listener, admin, ready, beside, extra))
         finally:
             home.leave()
 
 
+def _following(control: Control) -> Following:
+    """What follows the store, from how it is now on."""
+    seen = control.store.generation.now()
+    looked = control.look()
+    here = {name: one for name, one in looked.items() if not isinstance(one, ModelwayError)}
+    poll_s = control.settings.store.poll_s
+    return Following(control.store.generation, control.look, poll_s, here, seen)
+
+
+def _plan(control: Control, following: Following, keyring: Keyring, place: Place) -> ServePlan:
+    """What the workers begin with. Raises BadValue where keys are needed and there are none."""
+    settings = control.settings
+    keyed = needs_keys(settings)
+    if keyed:
+        check_some(keyring.keys)
+    endpoints = list(following.here.values())
+    default = settings.serve.default or next(iter(following.here), "")
+    return ServePlan.of(
+        settings,
+        endpoints,
+        default if default in following.here else "",
+        place,
+        insists=False,
+        keys=keyring.keys if keyed else None,
+        records=record_plan(control.home),
+    )
+
+
 def _children(home: Home, settings: Settings, own_port: int | None) -> list[ChildCommand]:
     """What runs beside the workers."""
     arguments = [sys.executable, "-P", "-m", "modelway", "tend", "--home", str(home.path)]
-    environment = child_environment(MODELWAY__REGISTRY__URL=settings.registry.url)
+    environment = child_environment(
+        MODELWAY__STORE__URL=settings.store.url, MODELWAY__REGISTRY__URL=settings.registry.url
+    )
     found = [ChildCommand("tend", arguments, home.log("tend"), environment)]
     if own_port is not None:
         command = server_command(home.path, own_port)
         log = home.log("mlflow")
-        found.append(ChildCommand("mlflow", command.arguments, log, command.environment))
+        arguments = attached(command.arguments)
+        found.append(ChildCommand("mlflow", arguments, log, command.environment))
     return found
 
 

@@ -52,7 +52,8 @@ class Deployments:
 
         Raises:
             InvalidName: the name may not name an endpoint.
-            InvalidInput: a canary or a shadow does not take or give what the live version does.
+            InvalidInput: a canary or a shadow does not take what the live version does, or a canary
+                gives something else.
             VersionNotFound: a folder holds another bundle than planned.
             ModelwayError: a bundle cannot be opened or warmed up; nothing has changed.
         """
@@ -147,13 +148,16 @@ def routing_of(endpoint: PlannedEndpoint, entries: Sequence[Entry]) -> Routing:
     """What the entries of an endpoint's versions are for, in the order of its active ones.
 
     Raises:
-        InvalidInput: a canary or a shadow does not take or give what the live version does, the
-            weights leave that one nothing, or requests cannot be split as planned.
+        InvalidInput: a canary or a shadow does not take what the live version does, a canary gives
+            something else, the weights leave the live version nothing, or requests cannot be split
+            as planned.
     """
     live, others = entries[0], entries[1:]
-    for entry in others:
-        _check_alike(live, entry)
     n_canaries = len(endpoint.canaries)
+    for entry in others:
+        _check_alike(live, entry, ("inputs",))
+    for entry in others[:n_canaries]:
+        _check_alike(live, entry, ("outputs", "classes"))
     split = None
     if n_canaries:
         weights = tuple(one.weight for one in endpoint.canaries)
@@ -170,17 +174,19 @@ def _version(planned: PlannedVersion, bundle: Bundle) -> str:
     return planned.version or bundle.digest
 
 
-def _check_alike(live: Entry, other: Entry) -> None:
+def _check_alike(live: Entry, other: Entry, whats: Sequence[str]) -> None:
     """Raises InvalidInput where a request of the one cannot be answered by the other.
 
     A request is read by the live version's signature and its answer is written by it.
     """
     ours, theirs = live.bundle, other.bundle
-    for what, one, two in (
-        ("inputs", _inputs(ours.signature), _inputs(theirs.signature)),
-        ("outputs", _outputs(ours), _outputs(theirs)),
-        ("classes", ours.manifest.classes, theirs.manifest.classes),
-    ):
+    found = {
+        "inputs": (_inputs(ours.signature), _inputs(theirs.signature)),
+        "outputs": (_outputs(ours), _outputs(theirs)),
+        "classes": (ours.manifest.classes, theirs.manifest.classes),
+    }
+    for what in whats:
+        one, two = found[what]
         if one != two:
             raise InvalidInput(
                 f"version {other.version} has other {what} than the live version "
@@ -191,9 +197,9 @@ def _check_alike(live: Entry, other: Entry) -> None:
 
 def _inputs(signature: Signature) -> list[str]:
     if signature.is_numeric:  # all of them are float64 in a request
-        return [one.name for one in signature.columns]
+        return [one.alias for one in signature.columns]
     if signature.is_tabular:
-        return [f"{one.name} ({one.datatype})" for one in signature.columns]
+        return [f"{one.alias} ({one.datatype})" for one in signature.columns]
     return [f"{one.name} ({one.datatype} {list(one.shape)})" for one in signature.tensors]
 
 

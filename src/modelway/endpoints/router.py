@@ -114,6 +114,11 @@ class EndpointRouter:
         """What an endpoint's versions are for, None if there is no such endpoint."""
         return self._routings.get(endpoint)
 
+    def has_shadows(self, endpoint: str) -> bool:
+        """Whether anybody sees an endpoint's requests beside who answers them."""
+        routing = self._routings.get(endpoint)
+        return routing is not None and bool(routing.shadows)
+
     def role(self, endpoint: str, version: str) -> Role:
         """What a version does for an endpoint; one that only its name is asked for is live."""
         routing = self._routings.get(endpoint)

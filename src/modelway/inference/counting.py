@@ -39,7 +39,13 @@ class Counting:
         for one in self._counts:
             one.answered(response.endpoint, response.version, rows, seconds)
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def failed(
+        self,
+        request: InferenceRequest,
+        error: ModelwayError,
+        seconds: float,
+        version: str | None = None,
+    ) -> None:
         """A request could not be answered."""
         for one in self._counts:
             one.failed(request.endpoint, error, seconds)

@@ -100,11 +100,11 @@ class DataPlane:
             DeadlineExceeded: the request's time was over before its answer.
         """
         started = time.monotonic()
+        model = self.router.choose(request, live)
         try:
-            model = self.router.choose(request, live)
             outputs = await model.execution.run(request.table, request.deadline)
         except ModelwayError as error:
-            self._failed(request, error, time.monotonic() - started)
+            self._failed(request, error, time.monotonic() - started, model.version)
             raise
         response = _response(request, model, outputs)
         self._answered([(request, response, time.monotonic() - started)])
@@ -148,7 +148,7 @@ class DataPlane:
         if self._observers:
             signature = self.router.live(endpoint).bundle.signature
             table = Table(signature, 0, arrays=())
-            self._failed(InferenceRequest(endpoint, table, headers=headers), error, 0.0)
+            self._failed(InferenceRequest(endpoint, table, headers=headers), error, 0.0, None)
 
     async def aside(
         self,
@@ -204,10 +204,12 @@ class DataPlane:
             except Exception:  # noqa: BLE001 - an observer's fault must not cost the answer
                 self._observer_failed(observer)
 
-    def _failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def _failed(
+        self, request: InferenceRequest, error: ModelwayError, seconds: float, version: str | None
+    ) -> None:
         for observer in self._observers:
             try:
-                observer.failed(request, error, seconds)
+                observer.failed(request, error, seconds, version)
             except Exception:  # noqa: BLE001 - an observer's fault must not cost the refusal
                 self._observer_failed(observer)
 

@@ -81,6 +81,14 @@ class InferenceMetrics:
         """The watch over the batches of a version."""
         return BatchWatch(self._metrics, name, version)
 
+    def shadowed(self, endpoint: str, requests: int) -> None:
+        """So many requests were given to a shadow."""
+        self._metrics.counter(table.SHADOW_REQUESTS, endpoint=endpoint).add(requests)
+
+    def shadow_shed(self, endpoint: str, requests: int) -> None:
+        """So many requests found no room, or no shadow that was open."""
+        self._metrics.counter(table.SHADOW_SHED, endpoint=endpoint).add(requests)
+
     def resident_bytes(self) -> int:
         """What this process holds in memory now; 0 where nobody knows."""
         return resident_bytes() or 0

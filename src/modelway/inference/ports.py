@@ -60,13 +60,20 @@ class Observer(Protocol):
     """Somebody who is told of every answer, after it is made; must neither block nor raise.
 
     ``answered`` is given at least one answer, and several only of one endpoint and version.
+    ``failed`` is given the version that failed, None where none was asked.
     """
 
     def answered(self, answered: Sequence[Answered]) -> None:
         """Requests were answered."""
         ...
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def failed(
+        self,
+        request: InferenceRequest,
+        error: ModelwayError,
+        seconds: float,
+        version: str | None = None,
+    ) -> None:
         """A request could not be answered."""
         ...
 

@@ -23,8 +23,9 @@ Answered: TypeAlias = tuple[InferenceRequest, InferenceResponse, float]
 AnsweredEntry: TypeAlias = tuple[int, Sequence[Answered], int]
 """When it was told (ns since 1970), requests of one version, bytes they hold."""
 
-FailedEntry: TypeAlias = tuple[int, InferenceRequest, str, float, int]
-"""When it was told (ns since 1970), the request, the error's code, seconds, bytes it holds."""
+FailedEntry: TypeAlias = tuple[int, InferenceRequest, str, float, str | None, int]
+"""When it was told (ns since 1970), the request, the error's code, seconds, the version that failed
+if one was asked, bytes it holds."""
 
 _FRAME_CELLS = 16_384
 _PAUSE_S = 0.0002
@@ -72,19 +73,21 @@ class Flush:
         """Write the records of requests that were not."""
         groups: dict[tuple[object, ...], list[FailedEntry]] = {}
         for entry in entries:
-            table = entry[1].table
-            key = (entry[1].endpoint, id(table.signature), self._layouts.of_table(table))
+            _, request, _, _, version, _ = entry
+            table = request.table
+            layout = self._layouts.of_table(table)
+            key = (request.endpoint, version, id(table.signature), layout)
             groups.setdefault(key, []).append(entry)
         for same in groups.values():
             gathered = Gathered(
                 [request.prediction_id or new_prediction_id() for _, request, *_ in same],
                 [request.table for _, request, *_ in same],
                 [request.principal for _, request, *_ in same],
-                [seconds for *_, seconds, _ in same],
+                [seconds for _, _, _, seconds, _, _ in same],
                 np.array([told_at for told_at, *_ in same], np.int64) // 1000,
-                codes=[code for _, _, code, _, _ in same],
+                codes=[code for _, _, code, *_ in same],
             )
-            self._write(same[0][1].endpoint, None, gathered)
+            self._write(same[0][1].endpoint, same[0][4], gathered)
 
     def _write(self, endpoint: str, version: str | None, gathered: Gathered) -> None:
         policy = self._policy.of(endpoint)

@@ -117,11 +117,18 @@ class Recorder:
         else:
             self._shed += n
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def failed(
+        self,
+        request: InferenceRequest,
+        error: ModelwayError,
+        seconds: float,
+        version: str | None = None,
+    ) -> None:
         """A request could not be answered, or was refused."""
         n_bytes = _REQUEST_BYTES + _table_bytes(request.table)
         if self._has_room(1, n_bytes):
-            self._failed.append((time.time_ns(), request, error.code, seconds, n_bytes))
+            now = time.time_ns()
+            self._failed.append((now, request, error.code, seconds, version, n_bytes))
         else:
             self._shed += 1
 

@@ -211,6 +211,20 @@ OBSERVER_FAILURES = Metric(
     "Times that an observer of answers (the record, a shadow) failed; the answer was given.",
     ("observer",),
 )
+SHADOW_REQUESTS = Metric(
+    "modelway_shadow_requests_total",
+    "counter",
+    "requests",
+    "Requests that were given to a shadow, after they were answered.",
+    ("endpoint",),
+)
+SHADOW_SHED = Metric(
+    "modelway_shadow_shed_total",
+    "counter",
+    "requests",
+    "Requests that a shadow did not see: too many waited, or it was not open.",
+    ("endpoint",),
+)
 RECORDED = Metric(
     "modelway_records_total", "counter", "requests", "Requests whose records were written."
 )
@@ -292,6 +306,8 @@ TABLE: tuple[Metric, ...] = (
     MODEL_LOAD_FAILURES,
     MODEL_UNLOADS,
     OBSERVER_FAILURES,
+    SHADOW_REQUESTS,
+    SHADOW_SHED,
     RECORDED,
     RECORDS_SHED,
     RECORD_FAILURES,

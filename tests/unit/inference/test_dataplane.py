@@ -56,7 +56,13 @@ class Diary:
             assert seconds >= 0
             self.told.append(("answered", response.prediction_id))
 
-    def failed(self, request: InferenceRequest, error: ModelwayError, seconds: float) -> None:
+    def failed(
+        self,
+        request: InferenceRequest,
+        error: ModelwayError,
+        seconds: float,
+        version: str | None = None,
+    ) -> None:
         assert seconds >= 0
         self.told.append(("failed", error.code))
 

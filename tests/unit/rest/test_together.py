@@ -53,7 +53,13 @@ class Diary:
     def answered(self, answered: Sequence[Answered]) -> None:
         self.answered_at_once.append(len(answered))
 
-    def failed(self, request: InferenceRequest, error: Exception, seconds: float) -> None:
+    def failed(
+        self,
+        request: InferenceRequest,
+        error: Exception,
+        seconds: float,
+        version: str | None = None,
+    ) -> None:
         self.failures += 1
 
     def principal(self, endpoint: str, headers: Mapping[str, str]) -> str | None:
