@@ -30,10 +30,12 @@ from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
 from modelway.domain.tables import Table
+from modelway.records.flushing import Flush
 from modelway.records.labels import Label
 from modelway.records.policy import EndpointPolicy, RecordingPolicy
 from modelway.records.recorder import Recorder, RecordingBounds
 from modelway.records.segments import SegmentBounds, segments_in, taken_over
+from modelway.records.writing import Writing
 from support.recording import (
     CLASSES,
     IRIS,
@@ -494,13 +496,13 @@ def test_erasing_says_which_columns_there_are(root: Path) -> None:
 
 
 def test_erasing_waits_for_who_writes_and_then_says_so(root: Path) -> None:
-    writer = Recorder(root, "0", identify, Counted())
-    writer.answered(people(["Erika"], [1]))
-    writer._write_all(0.0)  # written, and nobody looks after it
+    writing = Writing(root, "0", SegmentBounds(), Counted())  # which nobody looks after
+    told = people(["Erika"], [1])
+    Flush(writing, identify, RecordingPolicy()).answered([(time.time_ns(), told, 0)])
     with pytest.raises(Unavailable, match="nothing was erased"):
         ParquetRecords(root, rotate_s=0.1).erase("name", "Erika")
     assert not list((root / "segments").glob("*.rotate"))
-    writer.close()
+    writing.close()
     assert ParquetRecords(root).erase("name", "Erika").records == 1
 
 

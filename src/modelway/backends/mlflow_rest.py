@@ -199,6 +199,23 @@ class MlflowRegistry:
         answer = self._calls.tell("POST", "model-versions/create", said)
         return version_of(self._calls.there(answer.model_version))
 
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Add metrics to a run, finished or not, as of now; all of them or none.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+            RunNotFound: there is no such run.
+            InvalidInput: a metric is one that MLflow does not take.
+        """
+        run_said(self._calls, run_id)
+        now = _now_ms()
+        entries = [
+            {"key": name, "value": value, "timestamp": now, "step": 0}
+            for name, value in metrics.items()
+        ]
+        if entries:
+            self._calls.tell("POST", "runs/log-batch", {"run_id": run_id, "metrics": entries})
+
     def set_alias(self, name: str, alias: str, version: str | None) -> None:
         """Point an alias to a version, or to none; whoever writes last wins.
 

@@ -105,6 +105,8 @@ class _Registering:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self.control.store.links.link(made.name, made.version, bundle.digest, None)
+        if asked.run is None and made.run_id is not None:  # a given run has metrics of its own
+            registry.log_metrics(made.run_id, asked.metrics)
         self.say(f"{made.name}:{made.version} is registered")
         of = OfVersion(made.name, made.version)
         shown: ShownVersion = SHOW_VERSION.carry_out(self.control, of, actor)
@@ -146,8 +148,8 @@ class _Registering:
         lost = [option for option, value in {**apart, "--labels": asked.labels}.items() if value]
         if lost:
             self.say(
-                f"{source} is registered as it is: what {', '.join(lost)} say is in the bundle here, "
-                "and other hosts that build it from the registry do not have it"
+                f"{source} is registered as it is: what {', '.join(lost)} says is in the bundle "
+                "here, and not in one that another host builds from the registry"
             )
         return source
 
@@ -165,8 +167,8 @@ def _given_tags(asked: Register) -> Mapping[str, str]:
     for name, text in tags.items():
         if not _KEY.fullmatch(name):
             raise InvalidInput(
-                f"{name.removeprefix(METRIC)[:250]!r} is no name of a tag or metric: expected up to "
-                "250 letters, digits, '_', '.', '-', '/', ':' and spaces"
+                f"{name.removeprefix(METRIC)[:250]!r} is no name of a tag or metric: expected up "
+                "to 250 letters, digits, '_', '.', '-', '/', ':' and spaces"
             )
         if len(text) > _LONGEST_VALUE:
             raise InvalidInput(

@@ -1,4 +1,4 @@
-"""A flush: what was told, sorted by layout, made into frames and written."""
+"""A flush: what was told, sorted by layout and made into frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.records.gathered import Framing, Gathered, Layouts
 from modelway.records.identity import Identify, Identity
 from modelway.records.policy import RecordingPolicy
-from modelway.records.ports import RecordMeter
-from modelway.records.segments import SegmentWriter
 
 Answered: TypeAlias = tuple[InferenceRequest, InferenceResponse, float]
 AnsweredEntry: TypeAlias = tuple[int, Sequence[Answered], int]
@@ -29,31 +27,42 @@ if one was asked, bytes it holds."""
 
 _FRAME_CELLS = 16_384
 _PAUSE_S = 0.0002
-_RETRY_S = 0.5
 
 _log = logging.getLogger("modelway.records")
 
 
-class Flush:
-    """Writes what was told as frames; what cannot be written is counted as shed.
+class Outlet(Protocol):
+    """Where frames go, and what is said of requests of which none could be made."""
 
-    Used by one thread.
+    def append(self, frame: bytes, n_requests: int, n_rows: int) -> None:
+        """Write a frame of so many requests and rows."""
+        ...
+
+    def lost(self, n_requests: int) -> None:
+        """No frame could be made of so many requests."""
+        ...
+
+
+class Flush:
+    """Makes frames of what was told; used by one thread.
+
+    Where it ``is_patient`` it lets other threads go on between the frames of a large request.
     """
 
     def __init__(
         self,
-        writer: SegmentWriter,
+        outlet: Outlet,
         identify: Identify,
-        meter: RecordMeter,
         policy: RecordingPolicy,
+        *,
+        is_patient: bool = False,
     ) -> None:
-        self._writer = writer
+        self._outlet = outlet
         self._identify = identify
-        self._meter = meter
         self._policy = policy
+        self._pause_s = _PAUSE_S if is_patient else 0.0
         self._framing = Framing(policy.key)
         self._layouts = Layouts()
-        self._retry_at = 0.0
 
     def answered(self, entries: Sequence[AnsweredEntry]) -> None:
         """Write the records of requests that were answered."""
@@ -98,26 +107,19 @@ class Flush:
                 return
             gathered, n = gathered.only(kept), len(kept)
         identity = self._identity(endpoint, version)
-        if time.monotonic() < self._retry_at:
-            self._meter.shed(n)
-            return
         recorded_at = time.time_ns() // 1000
+        left = n
         try:
             for place, piece in enumerate(_pieces(gathered)):
-                if place:
-                    time.sleep(_PAUSE_S)
+                if place and self._pause_s:
+                    time.sleep(self._pause_s)
                 frame = self._framing.frame(endpoint, piece, identity, policy, recorded_at)
-                self._writer.append(frame, sum([table.n_rows for table in piece.tables]))
-        except OSError as error:
-            # A disk that is full now is asked again soon, not for every frame.
-            self._retry_at = time.monotonic() + _RETRY_S
-            _log.warning("records could not be written: %s", error)
-            self._meter.failed("disk")
-            self._meter.shed(n)
+                # A request in several pieces counts with the first of them.
+                its = min(left, len(piece.ids))
+                self._outlet.append(frame, its, sum([table.n_rows for table in piece.tables]))
+                left -= its
         except Exception:  # noqa: BLE001 - one strange output must not cost the records of others
-            self._lost(n, endpoint)
-        else:
-            self._meter.recorded(n)
+            self._lost(left, endpoint)
 
     def _key(
         self, request: InferenceRequest, response: InferenceResponse, _: float
@@ -134,8 +136,7 @@ class Flush:
 
     def _lost(self, n: int, endpoint: str) -> None:
         _log.exception("an answer of %s could not be recorded", endpoint)
-        self._meter.failed("internal")
-        self._meter.shed(n)
+        self._outlet.lost(n)
 
     def _identity(self, endpoint: str, version: str | None) -> Identity:
         try:

@@ -1,8 +1,10 @@
-"""The recorder: the observer that keeps references and returns, and the thread that writes them.
+"""The recorder: the observer that makes frames of what was answered, and the thread that writes.
 
-The event loop appends what it was told to a list. A thread of the recorder's own takes the list
-every 20 ms, gathers it column by column and appends frames to the process's segment, so that what
-was answered more than 50 ms ago outlives the process. It lets the event loop go on between frames.
+The event loop appends what it was told to a list, and after a few hundred requests, or 20 ms, makes
+frames of it, column by column, between two turns: there the objects are still in the core's cache,
+and cost a fifth of what they cost a thread that comes later and wants the interpreter's lock. The
+thread only writes, which may take its time; what was answered more than 50 ms ago outlives the
+process. Requests of many rows go to the thread as they are.
 
 Nothing here waits and nothing raises: what finds no room, in memory or on the disk, is shed and
 counted, the newest first.
@@ -10,10 +12,13 @@ counted, the newest first.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,18 +32,22 @@ from modelway.records.flushing import Answered, AnsweredEntry, FailedEntry, Flus
 from modelway.records.identity import Identify
 from modelway.records.policy import RecordingPolicy
 from modelway.records.ports import RecordMeter
-from modelway.records.segments import SegmentBounds, SegmentWriter
+from modelway.records.segments import SegmentBounds
+from modelway.records.writing import Writing
 
 _log = logging.getLogger("modelway.records")
 
-_TAKEN_REQUESTS = 512
-_TAKEN_CALLS = 192
-"""Of so many requests, or calls that were told one by one, the gathering takes well under a
-millisecond."""
+_GATHERED_REQUESTS = 256
+"""Of so many single rows frames are made in a quarter of a millisecond."""
 
-_PAUSE_S = 0.0002
+_MOST_ROWS = 512
+"""A request of more rows takes the thread's time and not the event loop's."""
+
 _REQUEST_BYTES = 1500
 """What the objects of a request take beside its values, about."""
+
+_LOOK_S = 0.05
+"""How often the thread looks whether the segment is due, while nothing is to be written."""
 
 _VARIES = -1
 _KNOWN_SIGNATURES = 1000
@@ -58,8 +67,9 @@ class Recorder:
     """Records what the data plane answers and refuses; an observer, for one event loop.
 
     ``root`` is the folder of the records, ``slot`` the number or name of this process. What a
-    shadow answers is told in the same way, under the id of the live answer. ``identify`` and the
-    meter are called by the flush thread only.
+    shadow answers is told in the same way, under the id of the live answer. The meter is called by
+    the thread only, ``identify`` by whoever makes a frame. Told of something outside an event loop
+    it makes the frame at once.
     """
 
     def __init__(
@@ -73,30 +83,39 @@ class Recorder:
     ) -> None:
         self._bounds = bounds or RecordingBounds()
         self._meter = meter
-        self._writer = SegmentWriter(root, slot, self._bounds.segments)
-        self._flush = Flush(self._writer, identify, meter, policy or RecordingPolicy())
+        policy = policy or RecordingPolicy()
+        self._writing = Writing(root, slot, self._bounds.segments, meter)
+        self._patient = Flush(self._writing, identify, policy, is_patient=True)
+        self._quick = Flush(self, identify, policy)
         self._answered: list[AnsweredEntry] = []
         self._failed: list[FailedEntry] = []
-        # Each number has one writer, the event loop or the flush thread, so no addition is lost.
+        self._gathered = 0
+        self._due: asyncio.Handle | None = None
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        # Each number has one writer, the event loop or the thread, so no addition is lost.
         self._came = self._gone = 0
         self._came_bytes = self._gone_bytes = 0
         self._shed = self._shed_told = 0
         self._sizes: dict[int, tuple[Signature, int]] = {}
-        self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to write what is told; until then it waits."""
-        self._thread = threading.Thread(target=self._write, name="records", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Write what was told, and end the segment. Twice does no harm."""
-        self._ending.set()
+        if self._due is not None:
+            self._due.cancel()
+        while self._answered or self._failed:
+            self._gather()
+        self._jobs.put(None)
         if self._thread is not None:
             self._thread.join()
-        self._write_all(0.0)
-        self._writer.close()
+        else:
+            self._work()
+        self._writing.close()
 
     def answered(self, answered: Sequence[Answered]) -> None:
         """Requests were answered, all by one version of one endpoint."""
@@ -112,10 +131,16 @@ class Recorder:
             n_bytes = self._measured(answered, n_rows)
         else:
             n_bytes = n * _REQUEST_BYTES + n_rows * row_bytes
-        if self._has_room(n, n_bytes):
-            self._answered.append((time.time_ns(), answered, n_bytes))
-        else:
+        if not self._has_room(n, n_bytes):
             self._shed += n
+            return
+        entry = (time.time_ns(), answered, n_bytes)
+        if n_rows > _MOST_ROWS:
+            self._jobs.put(lambda: self._patient.answered([entry]))
+            self._leave(n, n_bytes)
+            return
+        self._answered.append(entry)
+        self._await(n)
 
     def failed(
         self,
@@ -126,11 +151,24 @@ class Recorder:
     ) -> None:
         """A request could not be answered, or was refused."""
         n_bytes = _REQUEST_BYTES + _table_bytes(request.table)
-        if self._has_room(1, n_bytes):
-            now = time.time_ns()
-            self._failed.append((now, request, error.code, seconds, version, n_bytes))
-        else:
+        if not self._has_room(1, n_bytes):
             self._shed += 1
+            return
+        entry = (time.time_ns(), request, error.code, seconds, version, n_bytes)
+        if request.table.n_rows > _MOST_ROWS:
+            self._jobs.put(lambda: self._patient.failed([entry]))
+            self._leave(1, n_bytes)
+            return
+        self._failed.append(entry)
+        self._await(1)
+
+    def append(self, frame: bytes, n_requests: int, n_rows: int) -> None:
+        """Have the thread write a frame that was made here."""
+        self._jobs.put(lambda: self._writing.append(frame, n_requests, n_rows))
+
+    def lost(self, n_requests: int) -> None:
+        """Have the thread count requests of which no frame could be made."""
+        self._jobs.put(lambda: self._writing.lost(n_requests))
 
     def _has_room(self, n: int, n_bytes: int) -> bool:
         came, came_bytes = self._came + n, self._came_bytes + n_bytes
@@ -155,52 +193,83 @@ class Recorder:
                 self._sizes[id(signature)] = signature, held // n_rows
         return held + len(answered) * _REQUEST_BYTES
 
-    def _write(self) -> None:
-        while not self._ending.wait(self._bounds.flush_s):
-            self._write_all(_PAUSE_S)
-
-    def _write_all(self, pause_s: float) -> None:
-        """Write all that has come so far, with a pause for others after each frame."""
+    def _await(self, n: int) -> None:
+        """Have frames made of what waits, soon if it is much."""
+        self._gathered += n
+        if self._due is not None and self._gathered - n < _GATHERED_REQUESTS <= self._gathered:
+            self._due.cancel()
+            self._due = None
+        if self._due is not None:
+            return
         try:
-            while self._answered:
-                self._write_some()
-                time.sleep(pause_s)
-            while self._failed:
-                self._write_failures()
-                time.sleep(pause_s)
-            self._writer.rotate_if_due()
-        except Exception:  # noqa: BLE001 - the thread goes on, whatever a model gave
-            _log.exception("records could not be written")
-            self._meter.failed("internal")
-        if self._shed != self._shed_told:
-            shed, self._shed_told = self._shed - self._shed_told, self._shed
-            self._meter.shed(shed)
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._gather()
+            return
+        if self._gathered >= _GATHERED_REQUESTS:
+            self._due = loop.call_soon(self._gather)
+        else:
+            self._due = loop.call_later(self._bounds.flush_s, self._gather)
 
-    def _write_some(self) -> None:
+    def _gather(self) -> None:
+        """Make frames of what waits, a bounded part of it, and come again for the rest."""
+        self._due = None
         n = k = n_bytes = 0
-        for _, answered, size in self._answered[:_TAKEN_CALLS]:
+        for _, answered, size in self._answered:
+            if n >= _GATHERED_REQUESTS:
+                break
             n += len(answered)
             n_bytes += size
             k += 1
-            if n >= _TAKEN_REQUESTS:
-                break
-        # Taking a slice and deleting it are one step each, so what is appended meanwhile stays.
-        taken = self._answered[:k]
-        del self._answered[:k]
+        taken, self._answered = self._answered[:k], self._answered[k:]
+        failed, self._failed = (
+            self._failed[:_GATHERED_REQUESTS],
+            self._failed[_GATHERED_REQUESTS:],
+        )
+        n += len(failed)
+        n_bytes += sum([size for *_, size in failed])
         try:
-            self._flush.answered(taken)
-        finally:
+            if taken:
+                self._quick.answered(taken)
+            if failed:
+                self._quick.failed(failed)
+        except Exception:  # noqa: BLE001 - the next are gathered, whatever a model gave
+            _log.exception("records could not be made")
+            self.lost(n)
+        self._leave(n, n_bytes)
+        self._gathered -= n
+        if self._answered or self._failed:
+            self._await(0)
+
+    def _leave(self, n: int, n_bytes: int) -> None:
+        """Have the thread note that requests need no room any more, once it has written them."""
+
+        def gone() -> None:
             self._gone += n
             self._gone_bytes += n_bytes
 
-    def _write_failures(self) -> None:
-        taken = self._failed[:_TAKEN_CALLS]
-        del self._failed[: len(taken)]
-        try:
-            self._flush.failed(taken)
-        finally:
-            self._gone += len(taken)
-            self._gone_bytes += sum([n_bytes for *_, n_bytes in taken])
+        self._jobs.put(gone)
+
+    def _work(self) -> None:
+        """Write until told that there is nothing more."""
+        while True:
+            job: Callable[[], None] | None = self._tell_shed
+            with contextlib.suppress(queue.Empty):
+                job = self._jobs.get(timeout=_LOOK_S)
+            if job is None:
+                break
+            try:
+                job()
+                self._writing.rotate_if_due()
+            except Exception:  # noqa: BLE001 - the thread goes on, whatever a model gave
+                _log.exception("records could not be written")
+                self._meter.failed("internal")
+            self._tell_shed()
+
+    def _tell_shed(self) -> None:
+        if self._shed != self._shed_told:
+            shed, self._shed_told = self._shed - self._shed_told, self._shed
+            self._meter.shed(shed)
 
 
 def _table_bytes(table: Table) -> int:
