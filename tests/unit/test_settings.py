@@ -13,7 +13,7 @@ EMPTY = {
     *("serve.socket", "serve.default", "serve.trusted_proxies", "rest.prefix", "rest.sagemaker"),
     *("serve.tls_cert", "serve.tls_key", "rest.cors_origins"),
     *("store.url", "registry.url", "registry.trusted", "registry.protected"),
-    "inference.pinned",
+    *("inference.pinned", "records.dropped", "records.hashed"),
 }
 """Settings of text that say nothing unless they are set."""
 
@@ -115,6 +115,12 @@ def test_every_setting_has_help_and_every_number_a_range() -> None:
             assert one.maximum is not None, one.name
             plain = one.name.endswith(".port") or one.name == "telemetry.access_log"
             assert one.unit or plain, one.name
+
+
+def test_columns_have_commas_between_and_may_have_spaces_inside(tmp_path: Path) -> None:
+    found = settings(tmp_path, MODELWAY__RECORDS__HASHED=" first name,, iban ,")
+    assert found.records.hashed_columns == ("first name", "iban")
+    assert found.records.dropped_columns == ()
 
 
 def test_a_prefix_is_checked_where_it_is_read() -> None:

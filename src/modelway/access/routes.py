@@ -12,7 +12,7 @@ open. HEAD is as GET, OPTIONS as what it asks about: open.
     records, traces, states, statistics, history    read
     loading, promoting, changing endpoints          deploy
     deciding on a promotion that waits              approve
-    keys, the audit trail, erasing                  admin
+    keys, the audit trail, erasing, keeping         admin
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ _ADMINISTRATION: Mapping[Rule, str] = {
         GET /registry/{name}/versions  GET /registry/{name}/versions/{version}
         GET /registry/{name}/proposals
         GET /endpoints
-        GET /records  POST /records/query  GET /records/export  GET /records/coverage
+        POST /records/query  GET /records/coverage
     """,
     _READ_ONE: """
         GET /endpoints/{name}  GET /endpoints/{name}/history  GET /endpoints/{name}/verdict
@@ -164,8 +164,9 @@ _ADMINISTRATION: Mapping[Rule, str] = {
     _DEPLOY_ALL: """
         POST /registry/{name}/versions  DELETE /registry/{name}/versions/{version}
         POST /registry/{name}/versions/{version}/archive
+        POST /registry/{name}/versions/{version}/bundle
         POST /registry/{name}/promote  POST /registry/{name}/rollback
-        POST /endpoints
+        POST /endpoints  PUT /endpoints
     """,
     _DEPLOY_ONE: """
         PUT /models/{name}  DELETE /models/{name}
@@ -179,7 +180,7 @@ _ADMINISTRATION: Mapping[Rule, str] = {
         POST /registry/{name}/proposals/{id}/approve  POST /registry/{name}/proposals/{id}/decline
     """,
     ADMIN_ONLY: """
-        POST /records/erase
+        POST /records/erase  POST /records/compact  POST /records/retain
         GET /keys  POST /keys  DELETE /keys/{id}
         GET /audit
     """,

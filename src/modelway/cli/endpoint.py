@@ -137,6 +137,21 @@ def history_command(name: str, target: Target, as_json: bool) -> None:
     show(found, lambda rows: table([_flat(one) for one in rows], _COLUMNS), as_json=as_json)
 
 
+@command.command("verdict")
+@click.argument("name")
+@on_target
+@json_option
+def verdict_command(name: str, target: Target, as_json: bool) -> int:
+    """Show whether to keep, promote or roll back its canaries and shadows, and why.
+
+    Ends with 4 where one that is on trial now is to be rolled back, else with 0.
+    """
+    found = target.carry_out(operations.VERDICT, name=name)
+    show(found, _verdicts, as_json=as_json)
+    condemned = any(one["verdict"]["decision"] == "roll back" for one in found["verdicts"])
+    return CONDEMNED if condemned else 0
+
+
 @command.command("remove")
 @click.argument("name")
 @why_option
@@ -147,6 +162,9 @@ def remove_command(name: str, why: str, target: Target, as_json: bool) -> None:
     found = target.carry_out(operations.REMOVE, name=name, why=why)
     show(found, lambda one: f"{one['name']} answers no more", as_json=as_json)
 
+
+CONDEMNED = 4
+"""The exit code where a version is to be rolled back: as of a conflict, which this never is."""
 
 _COLUMNS = ("number", "at", "actor", "live", "canaries", "shadows", "why")
 
@@ -161,6 +179,28 @@ def _flat(revision: Mapping[str, Any]) -> dict[str, Any]:
         "canaries": [f"{one['reference']} {one['weight']:.3g}" for one in endpoint["canaries"]],
         "shadows": endpoint["shadows"],
     }
+
+
+def _verdicts(endpoint: Mapping[str, Any]) -> str:
+    lines = [endpoint["name"]]
+    for one in endpoint["verdicts"]:
+        lines += _judged(one, "")
+    lines += [f"  {reference}: nothing is known yet" for reference in endpoint["waiting"]]
+    for one in endpoint["earlier"]:
+        lines += _judged(one, f", {one['acted'] or 'ended'} {one['at']}")
+    return "\n".join(lines) if len(lines) > 1 else f"{lines[0]} has neither canary nor shadow"
+
+
+def _judged(one: Mapping[str, Any], ended: str) -> list[str]:
+    verdict = one["verdict"]
+    found = [
+        f"  {one['role']} {one['reference']} (version {one['version']}, live "
+        f"{one['live_version']}{ended}): {verdict['decision']}",
+        f"    {verdict['why']}",
+    ]
+    for finding in verdict["evidence"]:
+        found.append(f"    - {finding['metric']}: {finding['outcome']}; {finding['meaning']}")
+    return found
 
 
 def _text(endpoint: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -10,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.access.admitting import Keys
+from modelway.access.tls import Certificate
 from modelway.composition.plan import ServePlan
 from modelway.composition.securing import certificate_of
-from modelway.domain.errors import BadValue, EndpointNotFound, PortInUse
+from modelway.domain.errors import BadValue, EndpointNotFound, ModelwayError, PortInUse
 from modelway.rest.admin import Administered, Administration
 from modelway.rest.oip_repository import repository_routes
 from modelway.rest.routes import Route
@@ -20,11 +23,14 @@ from modelway.rest.server import Server
 from modelway.settings import Settings
 from modelway.supervisor.sockets import bind
 from modelway.telemetry.exposition import exposition
+from modelway.telemetry.machine import EVERY_S
 from modelway.telemetry.slots import read_slots
 
 KEY_FILE = "admin.key"
 _LARGEST_BODY_BYTES = 1024 * 1024
 _KEY_BYTES = 32
+
+_log = logging.getLogger(__name__)
 
 
 def admin_key(home: Path) -> str:
@@ -105,6 +111,17 @@ async def administer(
         further=[*repository_routes(_Repository(service)), *extra.routes],
     )
     server = Server(administration.answer, max_body_bytes=_LARGEST_BODY_BYTES)
-    tls = certificate_of(plan.serve)
-    await server.start([listener], tls=None if tls is None else tls.context)
+    certificate = certificate_of(plan.serve)
+    await server.start([listener], tls=None if certificate is None else certificate.context)
+    if certificate is not None:
+        _keep_renewed(certificate)
     return server
+
+
+def _keep_renewed(certificate: Certificate) -> None:
+    """Look for a renewed certificate now and then, as long as the event loop runs."""
+    try:
+        certificate.renew()
+    except ModelwayError as error:
+        _log.error("the administration's certificate is not renewed: %s", error.message)
+    asyncio.get_running_loop().call_later(EVERY_S, _keep_renewed, certificate)

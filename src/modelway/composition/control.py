@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from modelway.backends.mlflow_rest import MlflowRegistry
 from modelway.backends.sql.store import Store, open_store
 from modelway.composition.home import Home
 from modelway.composition.registered import Registered
-from modelway.domain.errors import ModelwayError
+from modelway.domain.errors import MissingExtra, ModelwayError
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.endpoints.resolving import Resolver
 from modelway.endpoints.rollouts import Rollouts
 from modelway.registry.promoting import Promoting
 from modelway.settings import Settings
+
+if TYPE_CHECKING:
+    from modelway.backends.duckdb_records import DuckdbRecords
+    from modelway.backends.parquet_records import ParquetRecords
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -99,6 +107,36 @@ class Control:
         own = "" if self.settings.registry.url else self.registry_url
         return Registered(self.registry, self.registry_url, self.store.links, self.settings, own)
 
+    @property
+    def records_root(self) -> Path:
+        """The folder of the records."""
+        return self.home.records
+
+    @cached_property
+    def records(self) -> DuckdbRecords:
+        """What was predicted, with the labels of the store. Raises MissingExtra."""
+        try:
+            from modelway.backends.duckdb_records import DuckdbRecords
+        except ImportError as error:
+            raise _without(error) from error
+        return DuckdbRecords(self.records_root, lambda: self.store.labels.since(_EPOCH))
+
+    @cached_property
+    def keeper(self) -> ParquetRecords:
+        """Who seals, merges and removes records. Raises MissingExtra."""
+        try:
+            from modelway.backends.parquet_records import ParquetRecords
+        except ImportError as error:
+            raise _without(error) from error
+        return ParquetRecords(self.records_root, self.records_key)
+
+    @cached_property
+    def records_key(self) -> bytes:
+        """The home's own key, by which columns of records are hashed."""
+        from modelway.composition.recording import RECORDS_KEY
+
+        return self.home.secret(RECORDS_KEY)
+
     def resolver(self) -> Resolver:
         """What references mean now."""
         return Resolver(self.store.ledger, self.store.links, self.registered.folder)
@@ -115,3 +153,7 @@ class Control:
             except ModelwayError as error:
                 found[revision.name] = error
         return found
+
+
+def _without(error: ImportError) -> MissingExtra:
+    return MissingExtra(error.name or "duckdb", "records", "reading records")

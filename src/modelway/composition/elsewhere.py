@@ -1,16 +1,19 @@
-"""Changing what answers from a process that answers: by asking the service's own administration.
+"""What a process that answers cannot do itself: it asks the service's own administration.
 
-A worker cannot change the others; whoever administers them all can. So a protocol whose callers may
-load models on the public port asks there, with the key of the home.
+A worker cannot change the others, and has no store; whoever administers them all has both. So a
+protocol whose callers may load models on the public port asks there, with the key of the home, and
+so do labels that came on the public port, with the key of whoever sent them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import http.client
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -18,6 +21,7 @@ import msgspec
 from modelway.composition.administration import admin_key
 from modelway.composition.orders import Report, raised
 from modelway.domain.errors import Unavailable
+from modelway.records.labelling import Claim, portions
 
 _TIMEOUT_S = 600.0
 
@@ -28,34 +32,109 @@ class _Problem(msgspec.Struct):
     hint: str | None = None
 
 
-class ByAdministration:
-    """Deployments by way of the administration at ``url``; ``names`` gives what answers here."""
+class _Added(msgspec.Struct):
+    labels: list[Any]
 
-    def __init__(self, url: str, home: Path, names: Callable[[], Sequence[str]]) -> None:
-        self._address = urlsplit(url).netloc
+
+class ByAdministration:
+    """Deployments and labels by way of the administration at ``url``.
+
+    ``names`` gives what answers here. ``certificate`` is the file of the one that the service
+    shows, empty where it speaks no TLS.
+    """
+
+    def __init__(
+        self, url: str, home: Path, names: Callable[[], Sequence[str]], certificate: str = ""
+    ) -> None:
+        self._url = url
         self._home = home
+        self._certificate = certificate
         self.names = names
 
     async def load(self, name: str, folder: Path) -> None:
         """Have the bundle of a folder answer in every process. Raises why it cannot."""
         body = msgspec.json.encode({"bundle": str(folder)})
-        await asyncio.to_thread(self._send, "PUT", name, body)
+        await asyncio.to_thread(self._send, "PUT", _path_of(name), body, self._own_key())
 
     async def unload(self, name: str) -> None:
         """Have nothing answer under a name. Raises EndpointNotFound."""
-        await asyncio.to_thread(self._send, "DELETE", name, b"")
+        await asyncio.to_thread(self._send, "DELETE", _path_of(name), b"", self._own_key())
 
-    def _send(self, method: str, name: str, body: bytes) -> None:
-        connection = http.client.HTTPConnection(self._address, timeout=_TIMEOUT_S)
-        headers = {"authorization": f"Bearer {admin_key(self._home)}"}
-        try:
-            connection.request(method, f"/models/{quote(name, safe='')}", body, headers)
-            response = connection.getresponse()
-            content = response.read()
-        except OSError as error:
-            raise Unavailable("the service's administration does not answer") from error
-        finally:
-            connection.close()
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            problem = msgspec.json.decode(content, type=_Problem)
-            raise raised(Report(code=problem.code, message=problem.detail, hint=problem.hint))
+    async def label(
+        self, claims: Sequence[Claim], key: Mapping[str, str] | None
+    ) -> Sequence[object]:
+        """Store what is said of predictions; gives the labels. Raises why it cannot.
+
+        ``key`` are the headers with which the caller said who it is, None where nobody is asked.
+        """
+        headers = self._own_key() if key is None else key
+        return await asyncio.to_thread(self._labelled, claims, headers)
+
+    def _labelled(self, claims: Sequence[Claim], key: Mapping[str, str]) -> Sequence[object]:
+        stored: list[object] = []
+        for portion in portions(claims):
+            body = msgspec.json.encode({"labels": portion})
+            found = self._send("POST", "/labels", body, key)
+            stored += msgspec.json.decode(found, type=_Added).labels
+        return stored
+
+    def _own_key(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {admin_key(self._home)}"}
+
+    def _send(self, method: str, path: str, body: bytes, key: Mapping[str, str]) -> bytes:
+        return exchange(self._url, method, path, body, key, certificate=self._certificate)
+
+
+def exchange(
+    url: str,
+    method: str,
+    path: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    certificate: str = "",
+    timeout_s: float = _TIMEOUT_S,
+) -> bytes:
+    """What the administration at ``url``, on this machine, answers to one request.
+
+    ``certificate`` is the file of the one that it shows, empty for one that everybody trusts.
+
+    Raises:
+        Unavailable: it does not answer.
+        ModelwayError: it refuses, and why.
+    """
+    address = urlsplit(url)
+    connection = (
+        http.client.HTTPSConnection(
+            address.netloc, timeout=timeout_s, context=_trusting(certificate)
+        )
+        if address.scheme == "https"
+        else http.client.HTTPConnection(address.netloc, timeout=timeout_s)
+    )
+    try:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable("the service's administration does not answer") from error
+    finally:
+        connection.close()
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        problem = msgspec.json.decode(content, type=_Problem)
+        raise raised(Report(code=problem.code, message=problem.detail, hint=problem.hint))
+    return content
+
+
+def _trusting(certificate: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if certificate:
+        # It is the service's own address, which no certificate names, and its own certificate.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(certificate)
+    return context
+
+
+def _path_of(name: str) -> str:
+    return f"/models/{quote(name, safe='')}"

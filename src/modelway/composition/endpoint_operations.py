@@ -13,6 +13,7 @@ from modelway.composition.model_operations import Nothing
 from modelway.composition.operations import Operation
 from modelway.domain.errors import ModelwayError
 from modelway.endpoints.endpoint import Bounds, Endpoint, Revision
+from modelway.endpoints.trials import Judged, Trials
 
 Value = TypeVar("Value")
 
@@ -180,8 +181,43 @@ def _shown(control: Control, revision: Revision) -> ShownEndpoint:
     )
 
 
+class JudgedEndpoint(msgspec.Struct, frozen=True):
+    """The canaries and shadows of an endpoint as they are judged.
+
+    ``verdicts`` are those on what is on trial now, ``waiting`` are references on which there is
+    none yet. ``earlier`` are the last verdicts on references that are on trial no more.
+    """
+
+    name: str
+    automatic: bool
+    bounds: Bounds
+    verdicts: Sequence[Judged]
+    waiting: Sequence[str]
+    earlier: Sequence[Judged]
+
+
+def _verdict(control: Control, of: OfEndpoint, _: str) -> JudgedEndpoint:
+    endpoint = control.rollouts.show(of.name).endpoint or Endpoint(of.name, "")
+    store = control.store
+    trials = Trials(store.endpoints, store.ledger, store.links).now()
+    keys = {one.key for one in trials if one.endpoint.name == of.name}
+    references = [*(one.reference for one in endpoint.canaries), *endpoint.shadows]
+    found = store.trials.judged(of.name)
+    now = [one for one in found if one.reference in references and one.trial in keys]
+    judged = {one.reference for one in now}
+    return JudgedEndpoint(
+        name=of.name,
+        automatic=endpoint.automatic,
+        bounds=endpoint.bounds,
+        verdicts=now,
+        waiting=[one for one in references if one not in judged],
+        earlier=[one for one in found if one not in now],
+    )
+
+
 LIST = Operation("GET", "/endpoints", Nothing, _list)
 SHOW = Operation("GET", "/endpoints/{name}", OfEndpoint, _show)
+VERDICT = Operation("GET", "/endpoints/{name}/verdict", OfEndpoint, _verdict)
 HISTORY = Operation("GET", "/endpoints/{name}/history", OfEndpoint, _history)
 CREATE = Operation("POST", "/endpoints", Create, _create, "endpoint.create")
 CHANGE = Operation("PUT", "/endpoints/{name}", Change, _change, "endpoint.change")
@@ -196,5 +232,5 @@ END_SHADOW = Operation(
 REMOVE = Operation("DELETE", "/endpoints/{name}", Remove, _remove, "endpoint.remove")
 
 ENDPOINT_OPERATIONS = (
-    *(LIST, SHOW, HISTORY, CREATE, CHANGE, CANARY, END_CANARY, SHADOW, END_SHADOW, REMOVE),
+    *(LIST, SHOW, VERDICT, HISTORY, CREATE, CHANGE, CANARY, END_CANARY, SHADOW, END_SHADOW, REMOVE),
 )

@@ -37,6 +37,7 @@ Result = TypeVar("Result")
 
 _PREPARE_S = 600.0
 _COMMIT_S = 10.0
+_COUNT_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -154,6 +155,13 @@ class Fleet:
             for id, at in report.used.items():
                 used[id] = max(at, used.get(id, at))
         return used
+
+    async def counted(self) -> Sequence[str]:
+        """What was counted of canaries and shadows, by each worker, as far as not asked before."""
+        if self._changing.locked():
+            return []  # workers carry out one order after the other, and lose no count meanwhile
+        reports = await self._ask(orders.Count(), _COUNT_S, insist=False)
+        return [one.tallies for one in reports.values() if one.tallies]
 
     async def states(self) -> list[ModelState]:
         """Those of the first worker that says."""

@@ -21,6 +21,7 @@ from modelway.supervisor.sockets import holder
 from modelway.telemetry.spans import Spans
 
 if TYPE_CHECKING:
+    from modelway.access.admitting import Keys
     from modelway.access.tls import Certificate
     from modelway.grpc.door import GrpcDoor
     from modelway.inference.dataplane import DataPlane
@@ -125,11 +126,12 @@ async def open_door(
     spans: Spans | None = None,
     statistics: Statistics | None = None,
     certificate: Certificate | None = None,
+    keys: Keys | None = None,
 ) -> GrpcDoor:
     """The door over a data plane, answering at an address; it is to be stopped.
 
     ``statistics`` are an observer of the data plane; without them every number told is 0. With a
-    ``certificate`` it speaks TLS and nothing else.
+    ``certificate`` it speaks TLS and nothing else. ``keys`` are asked for what is not inference.
 
     Raises:
         MissingExtra: gRPC's libraries are not installed.
@@ -139,6 +141,6 @@ async def open_door(
     from modelway.grpc.door import GrpcDoor
     from modelway.grpc.metering import GrpcMetrics
 
-    door = GrpcDoor(statistics or Statistics(), spans, GrpcMetrics(metrics, access).observe)
+    door = GrpcDoor(statistics or Statistics(), spans, GrpcMetrics(metrics, access).observe, keys)
     await door.start(plane, settings, address, certificate)
     return door

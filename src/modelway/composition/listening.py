@@ -35,11 +35,17 @@ def address_of(settings: Settings, listener: socket.socket) -> str:
     shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
     if settings.serve.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         shown = "127.0.0.1"
-    return f"http://{shown}:{port}{settings.rest.prefix}"
+    return f"{_scheme(settings)}://{shown}:{port}{settings.rest.prefix}"
 
 
-def place_of(metrics_folder: Path, admin: socket.socket, grpc: ReservedPort | None) -> Place:
+def place_of(
+    settings: Settings, metrics_folder: Path, admin: socket.socket, grpc: ReservedPort | None
+) -> Place:
     """Where a service has its things, by the sockets that it has bound."""
     host, port = admin.getsockname()[:2]
     address = "" if grpc is None else grpc.address
-    return Place(str(metrics_folder), f"http://{host}:{port}", address)
+    return Place(str(metrics_folder), f"{_scheme(settings)}://{host}:{port}", address)
+
+
+def _scheme(settings: Settings) -> str:
+    return "https" if settings.serve.tls_cert else "http"

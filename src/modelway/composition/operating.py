@@ -69,7 +69,8 @@ def _sent(server: str, key: str, operation: Operation[Parameters], parameters: P
             path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
     body = b""
     if operation.method == "GET":
-        path += "?" + urlencode(given) if given else ""
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        path += f"?{query}" if query else ""
     else:
         body = msgspec.json.encode(given)
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}

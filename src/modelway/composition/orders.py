@@ -50,22 +50,28 @@ class Tell(msgspec.Struct, frozen=True, tag="tell"):
     """Say what was seen since this was last asked."""
 
 
+class Count(msgspec.Struct, frozen=True, tag="count"):
+    """Say what was counted of canaries and shadows since this was last asked."""
+
+
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
     """Say what is open."""
 
 
-Order = Prepare | Commit | Discard | Remove | Admit | Tell | Describe
+Order = Prepare | Commit | Discard | Remove | Admit | Tell | Count | Describe
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of an order: the live version that was prepared, what is open, or why it failed.
 
-    ``used`` is when keys were used last, by their ids.
+    ``used`` is when keys were used last, by their ids; ``tallies`` are what was
+    counted, as JSON: whoever only passes them on need not know what sums are.
     """
 
     version: str | None = None
     states: tuple[ModelState, ...] = ()
     used: dict[str, datetime] = {}
+    tallies: str = ""
     code: str | None = None
     message: str = ""
     hint: str | None = None

@@ -10,6 +10,7 @@ from modelway.endpoints.router import EndpointRouter
 from modelway.records.identity import Identify, Identity
 from modelway.records.policy import EndpointPolicy, RecordingPolicy
 from modelway.records.recorder import Recorder, RecordingBounds
+from modelway.settings import RecordSettings
 from modelway.telemetry import metrics as table
 from modelway.telemetry.instruments import Metrics
 
@@ -56,9 +57,18 @@ RECORDS_KEY = "records.key"
 """The file of the key that hashes columns, in the home."""
 
 
-def record_plan(home: Home) -> RecordPlan:
-    """What is recorded in a home."""
-    return RecordPlan(str(home.records), key=home.secret(RECORDS_KEY).hex())
+def record_plan(home: Home, settings: RecordSettings) -> RecordPlan | None:
+    """What is recorded in a home, None for nothing."""
+    if not settings.enabled:
+        return None
+    return RecordPlan(
+        str(home.records),
+        settings.sampling,
+        settings.dropped_columns,
+        settings.hashed_columns,
+        home.secret(RECORDS_KEY).hex(),
+        settings.flush_s,
+    )
 
 
 def recorder_of(

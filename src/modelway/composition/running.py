@@ -17,6 +17,8 @@ class Running(Administered, Protocol):
     ``change`` has an endpoint be so in every process, or changes nothing and raises why.
     ``admit`` has these keys be the ones that are known, where any are asked for.
     ``used`` is when keys were used last, as far as this was not asked before.
+    ``counted`` is what was counted of canaries and shadows, likewise: a JSON list of ``Tally`` of
+    each process.
     """
 
     async def change(self, endpoint: PlannedEndpoint) -> str:
@@ -29,6 +31,10 @@ class Running(Administered, Protocol):
 
     async def used(self) -> Mapping[str, datetime]:
         """When keys were used."""
+        ...
+
+    async def counted(self) -> Sequence[str]:
+        """What was counted."""
         ...
 
 

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from modelway.access.admitting import Keys
 from modelway.access.keys import Key
 from modelway.access.tls import Certificate
@@ -25,6 +27,7 @@ from modelway.composition.recording import RecordMetrics, recorder_of
 from modelway.composition.securing import certificate_of, is_loopback
 from modelway.console import pages
 from modelway.domain.errors import ModelwayError
+from modelway.endpoints.arms import ArmCounting
 from modelway.endpoints.deployments import Deployments, known, routing_of
 from modelway.endpoints.planned import PlannedVersion
 from modelway.endpoints.router import EndpointRouter
@@ -82,6 +85,8 @@ class Service:
         self._record_metrics = RecordMetrics(self.metrics)
         self._recorder: Recorder | None = None
         self._shadowing: Shadowing | None = None
+        self._arms = ArmCounting()
+        self._router: EndpointRouter
         self._catalogue = Catalogue(self._load, self._meter, plan.inference)
         http = HttpMetrics(self.metrics)
         self.server = Server(
@@ -123,16 +128,20 @@ class Service:
             await self._know(one.name, one.older)
             entries = [await known(self._catalogue, one.name, version) for version in one.active]
             routings.append(routing_of(one, entries))
-        router = EndpointRouter(self._catalogue, routings, plan.default)
+        self._router = router = EndpointRouter(self._catalogue, routings, plan.default)
+        for one in plan.endpoints:
+            self.routed(one.name)
         self.deployments = Deployments(self._catalogue, router, self._check)
-        observers: list[Observer] = [Counting(self._meter, self._statistics)]
+        observers: list[Observer] = [Counting(self._meter, self._statistics), self._arms]
         if plan.records is not None:
             self._recorder = recorder_of(
                 plan.records, str(self._slot), router, self._record_metrics
             )
             self._recorder.start()
             observers.append(self._recorder)
-        told = [] if self._recorder is None else [self._recorder]
+        told: list[Observer] = [self._arms]
+        if self._recorder is not None:
+            told.append(self._recorder)
         self._shadowing = Shadowing(router, self._catalogue, told, self._meter)
         observers.append(self._shadowing)
         self.plane = DataPlane(
@@ -179,6 +188,14 @@ class Service:
         used = self._keys.used()
         self._keys.stored(used)
         return used
+
+    def routed(self, endpoint: str) -> None:
+        """Count an endpoint as it answers from now on."""
+        self._arms.follow(endpoint, self._router.routing(endpoint))
+
+    def counted(self) -> str:
+        """What was counted of canaries and shadows, as far as this was not asked before; JSON."""
+        return msgspec.json.encode(self._arms.taken()).decode()
 
     def close(self) -> bool:
         """Give up the models; gives whether none of them runs any more."""
@@ -255,7 +272,9 @@ def application(
     plan: ServePlan, plane: DataPlane, statistics: Statistics, keys: Keys | None = None
 ) -> App:
     """The HTTP application over a data plane, with the console's pages."""
-    elsewhere = ByAdministration(plan.administration, Path(plan.home), plane.router.endpoints)
+    elsewhere = ByAdministration(
+        plan.administration, Path(plan.home), plane.router.endpoints, plan.serve.tls_cert
+    )
     return create_app(
         plane,
         plan.rest,
@@ -266,4 +285,6 @@ def application(
         statistics=statistics,
         deployments=elsewhere,
         keys=keys,
+        # A service that insists on its models has been given them: it follows no store.
+        labels=None if plan.insists else elsewhere,
     )

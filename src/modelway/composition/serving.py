@@ -84,7 +84,7 @@ def serve(
     ):
         # What changes from here on is noticed.
         watching = _watching(request, settings, say) if request.watch else None
-        plan = plan_of(request, settings, say, place_of(slots.path, admin, grpc))
+        plan = plan_of(request, settings, say, place_of(settings, slots.path, admin, grpc))
         beside: list[Beside] = [] if watching is None else [watching.follow]
         extra = Extra()
         if needs_keys(settings):

@@ -13,15 +13,16 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from modelway.composition.control import Control, now
-from modelway.composition.recording import RECORDS_KEY
 from modelway.domain.errors import AliasNotFound, ModelwayError
 from modelway.settings import Settings
 from modelway.telemetry.logs import configure_logs
 
 _BUNDLE_S = 1.0
 _SEAL_S = 2.0
+_KEEP_S = 600.0
 _LEAST_PRIORITY = 19
 
 _log = logging.getLogger("modelway.tend")
@@ -95,16 +96,18 @@ def concerns(control: Control) -> list[Concern]:
             lambda: control.promoting.reconcile(now()),
         ),
         Concern("bundling what endpoints want", _BUNDLE_S, lambda: bundle_wanted(control)),
-        Concern("sealing records", _SEAL_S, sealing(control), is_patient=True),
+        Concern("sealing records", _SEAL_S, lambda: control.keeper.seal_once(), is_patient=True),
+        Concern("keeping records", _KEEP_S, lambda: keep_records(control), is_patient=True),
     ]
 
 
-def sealing(control: Control) -> Callable[[], object]:
-    """What makes Parquet files of the records that were written."""
-    from modelway.backends.parquet_records import ParquetRecords
-
-    key = control.home.secret(RECORDS_KEY)
-    return ParquetRecords(control.home.records, key).seal_once
+def keep_records(control: Control) -> None:
+    """Merge the small files of days that are over, and remove what is older than is kept."""
+    settings = control.settings.records
+    control.keeper.compact(now().date())
+    if settings.keep_days or settings.keep_bytes:
+        age = timedelta(days=settings.keep_days) if settings.keep_days else None
+        control.keeper.retain(age, settings.keep_bytes or None)
 
 
 def bundle_wanted(control: Control) -> None:

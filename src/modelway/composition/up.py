@@ -15,13 +15,14 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from modelway.composition.administration import Extra, admin_listener
 from modelway.composition.control import Control, now
 from modelway.composition.following import Following
 from modelway.composition.home import Home, Running
+from modelway.composition.judging import Judging
 from modelway.composition.keyring import Keyring, check_some
 from modelway.composition.listening import address_of, grpc_port, listening, place_of
 from modelway.composition.mlflow_server import server_command
@@ -32,6 +33,7 @@ from modelway.composition.recording import record_plan
 from modelway.composition.running import Beside
 from modelway.composition.securing import needs_keys
 from modelway.composition.serving import supervise
+from modelway.composition.status import status_operation
 from modelway.domain.errors import ModelwayError, PortInUse
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.settings import Settings, child_environment
@@ -72,12 +74,15 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
         place = place_of(settings, slots.path, admin, grpc)
         plan = _plan(control, following, keyring, place)
         children = Children(_children(home, settings, registry_port if own else None))
-        extra = Extra(keyring.administration, operation_routes(control, OPERATIONS))
+        operations = (*OPERATIONS, status_operation(lambda: following.troubles))
+        extra = Extra(keyring.administration, operation_routes(control, operations))
         address = address_of(settings, listener)
         running = Running(
             os.getpid(), now(), address, place.administration, registry, place.grpc_address
         )
-        beside: list[Beside] = [following.follow, keyring.follow, lambda _: children.run()]
+        judging = Judging(control)
+        beside: list[Beside] = [following.follow, keyring.follow, judging.follow]
+        beside.append(lambda _: children.run())
         home.announce(running)
         try:
             ready = partial(_say_ready, say, running, following.here)
@@ -102,7 +107,7 @@ def _plan(control: Control, following: Following, keyring: Keyring, place: Place
     if keyed:
         check_some(keyring.keys)
     endpoints = list(following.here.values())
-    default = settings.serve.default or next(iter(following.here), "")
+    default = settings.serve.default or _oldest(control, following.here)
     return ServePlan.of(
         settings,
         endpoints,
@@ -110,8 +115,14 @@ def _plan(control: Control, following: Following, keyring: Keyring, place: Place
         place,
         insists=False,
         keys=keyring.keys if keyed else None,
-        records=record_plan(control.home),
+        records=record_plan(control.home, settings.records),
     )
+
+
+def _oldest(control: Control, names: Iterable[str]) -> str:
+    """The endpoint that was there first: it stays the default one whatever comes beside it."""
+    history = control.store.endpoints.history
+    return min(names, key=lambda name: history(name)[0].at, default="")
 
 
 def _children(home: Home, settings: Settings, own_port: int | None) -> list[ChildCommand]:

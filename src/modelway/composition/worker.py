@@ -54,6 +54,7 @@ class _Alone:
     async def change(self, endpoint: PlannedEndpoint) -> str:
         """Have an endpoint be so; gives its live version."""
         version = await self._service.deployments.change(endpoint)
+        self._service.routed(endpoint.name)
         self._plan = self._plan.having(endpoint)
         self.folders[endpoint.name] = Path(endpoint.live.folder)
         return version
@@ -61,6 +62,7 @@ class _Alone:
     async def unload(self, name: str) -> None:
         """Have nothing answer under a name."""
         self._service.deployments.remove(name)
+        self._service.routed(name)
         self._plan = self._plan.without(name)
 
     async def admit(self, keys: Sequence[Key]) -> None:
@@ -70,6 +72,10 @@ class _Alone:
     async def used(self) -> Mapping[str, datetime]:
         """When keys were used last, as far as this was not asked before."""
         return self._service.used()
+
+    async def counted(self) -> Sequence[str]:
+        """What was counted of canaries and shadows, as far as this was not asked before."""
+        return [self._service.counted()]
 
     async def states(self) -> list[ModelState]:
         """Every version that is known."""
@@ -225,14 +231,18 @@ async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
                 return orders.Report(version=await deployments.prepare(endpoint))
             case orders.Commit(endpoint):
                 await deployments.commit(endpoint)
+                service.routed(endpoint.name)
             case orders.Discard(endpoint):
                 deployments.discard(endpoint)
             case orders.Remove(name):
                 deployments.remove(name)
+                service.routed(name)
             case orders.Admit(keys):
                 service.admit(keys)
             case orders.Tell():
                 return orders.Report(used=dict(service.used()))
+            case orders.Count():
+                return orders.Report(tallies=service.counted())
             case orders.Describe():
                 return orders.Report(states=tuple(await deployments.states()))
     except ModelwayError as error:

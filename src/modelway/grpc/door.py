@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 
+from modelway.access.admitting import Keys
 from modelway.access.tls import Certificate, Pem
 from modelway.domain.errors import PortInUse
 from modelway.grpc import health, inference_service, messages, reflection
@@ -36,15 +37,21 @@ _REFUSING_S = 0.2
 class GrpcDoor:
     """Serves a data plane; ``observe`` is told of every call, ``spans`` keeps its span.
 
-    ``statistics`` are an observer of the data plane.
+    ``statistics`` are an observer of the data plane. ``keys`` are asked for what models look like
+    and for statistics; for inference the data plane asks.
     """
 
     def __init__(
-        self, statistics: Statistics, spans: Spans | None = None, observe: Observed = unobserved
+        self,
+        statistics: Statistics,
+        spans: Spans | None = None,
+        observe: Observed = unobserved,
+        keys: Keys | None = None,
     ) -> None:
         self._statistics = statistics
         self._spans = PassedOn() if spans is None else spans
         self._observe = observe
+        self._keys = keys
         self._running: tuple[grpc.aio.Server, States, Calls] | None = None
 
     async def start(
@@ -75,7 +82,7 @@ class GrpcDoor:
         states = States(plane)
         calls = Calls(settings.receive_s, self._spans, self._observe)
         repository = Repository(plane, self._statistics)
-        service = InferenceService(plane, states, settings.max_rows)
+        service = InferenceService(plane, states, settings.max_rows, self._keys)
         server.add_generic_rpc_handlers(_methods(service, repository, states, calls))
         try:
             if certificate is None:

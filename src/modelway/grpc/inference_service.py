@@ -17,12 +17,14 @@ from importlib.metadata import version as version_of
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from modelway.access.admitting import Keys
 from modelway.domain.errors import EndpointNotFound, InvalidInput, ModelwayError, NotReady
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.grpc import messages
 from modelway.grpc.calls import Answer, Call, Calls, parsed
 from modelway.grpc.contents import add_outputs, parameters_in, tensors_in
+from modelway.grpc.guarding import guarded
 from modelway.grpc.states import States
 from modelway.grpc.statuses import Told
 from modelway.inference.classification import largest
@@ -54,12 +56,18 @@ _FINAL = "triton_enable_empty_final_response"
 
 
 class InferenceService:
-    """Answers the protocol over a data plane; ``max_rows`` bounds one request."""
+    """Answers the protocol over a data plane; ``max_rows`` bounds one request.
 
-    def __init__(self, plane: DataPlane, states: States, max_rows: int) -> None:
+    ``keys`` are asked by the methods for which the data plane is not.
+    """
+
+    def __init__(
+        self, plane: DataPlane, states: States, max_rows: int, keys: Keys | None = None
+    ) -> None:
         self._plane = plane
         self._states = states
         self._max_rows = max_rows
+        self._keys = keys
 
     def methods(self, calls: Calls, more: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
         """What answers the service's methods; ``more`` are those that stand elsewhere."""
@@ -73,7 +81,9 @@ class InferenceService:
             **more,
         }
         methods = {
-            name: calls.unary(f"{SERVICE}/{name}", answer) for name, answer in answers.items()
+            name: calls.unary(method, guarded(method, answer, self._keys))
+            for name, answer in answers.items()
+            if (method := f"{SERVICE}/{name}")
         }
         stream = f"{SERVICE}/ModelStreamInfer"
         methods["ModelStreamInfer"] = calls.each(stream, self._infer_next, _refused)

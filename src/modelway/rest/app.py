@@ -19,6 +19,7 @@ from modelway.rest.compression import unpacked
 from modelway.rest.guarding import guarded
 from modelway.rest.hosts import Hosts
 from modelway.rest.http import Answer, Request, Response, constant, header_lines
+from modelway.rest.labels import LabelPort, labelling
 from modelway.rest.openapi import openapi_document
 from modelway.rest.predictions import Predictions
 from modelway.rest.routes import Route, RouteTable
@@ -97,13 +98,15 @@ def create_app(
     statistics: Statistics | None = None,
     deployments: sagemaker.Deployments | None = None,
     keys: Keys | None = None,
+    labels: LabelPort | None = None,
 ) -> App:
     """The application over a data plane.
 
     ``pages`` are content type and body by path, ``templates`` endpoints by path template,
     ``output_names`` words for ``prediction`` by endpoint. ``statistics`` observe the data plane;
     ``deployments`` change what it answers with, where a protocol's callers may. ``keys`` are asked
-    for what models look like and for statistics; for predictions the data plane asks.
+    for what models look like and for statistics; for predictions the data plane asks. ``labels``
+    takes what is said of predictions; without it there is no route for that.
 
     Raises:
         BadValue: a template or a word cannot be used.
@@ -127,14 +130,21 @@ def create_app(
         ("/openapi.json", Route(GET=document)),
     ):
         table.add(path, route if keys is None else guarded(path, route, keys, plane.router))
-    for path, refusal in refusals(settings).items():
-        table.refuse_as(path, refusal)
-    if settings.prefix:
-        table.routes[settings.prefix] = Route(GET=_moved(settings.prefix + "/"))
+    for path, route in labelling(labels, keys):
+        table.add(path, route)
+    _set_apart(table, settings)
     for path, name in templates.items():
         signature = plane.router.live(name).signature
         table.add_template(path, signature, predictions.from_cells(name))
     return App(table, plane, settings, loopback=loopback)
+
+
+def _set_apart(table: RouteTable, settings: RestSettings) -> None:
+    """Have protocols refuse in their own words, and the prefix alone lead to the page."""
+    for path, refusal in refusals(settings).items():
+        table.refuse_as(path, refusal)
+    if settings.prefix:
+        table.routes[settings.prefix] = Route(GET=_moved(settings.prefix + "/"))
 
 
 def _models(

@@ -6,7 +6,7 @@ Not those of predictions: there the data plane asks, once a request, whichever w
 from __future__ import annotations
 
 from modelway.access.admitting import Keys
-from modelway.access.routes import Concerns, Door, Rule, rule_of
+from modelway.access.routes import RULES, Concerns, Door, Rule, rule_of
 from modelway.inference.ports import Router
 from modelway.rest.http import Answer, Headers, Request, Response
 from modelway.rest.routes import Route
@@ -17,9 +17,19 @@ def guarded(path: str, route: Route, keys: Keys, router: Router) -> Route:
     answers = {
         method: _asking(answer, rule, keys, router)
         for method, answer in route.answers.items()
-        if (rule := rule_of(Door.HTTP, method, path)).scopes is not None and not rule.is_inference
+        if (rule := _rule(method, path, router)).scopes is not None and not rule.is_inference
     }
     return Route(**{**route.answers, **answers}) if answers else route
+
+
+def _rule(method: str, path: str, router: Router) -> Rule:
+    """What a path needs; one that has an endpoint's own name in it, what that of any other does."""
+    parts = path.split("/")
+    if (Door.HTTP, method, path) not in RULES and "models" in parts[:-1]:
+        place = parts.index("models") + 1
+        if parts[place] in router.endpoints():
+            parts[place] = "{name}"
+    return rule_of(Door.HTTP, method, "/".join(parts))
 
 
 def _asking(answer: Answer, rule: Rule, keys: Keys, router: Router) -> Answer:

@@ -9,6 +9,7 @@ A name that does not exist is an error, wherever it stands. Nothing else reads t
 from modelway.settings.control import (
     AccessSettings,
     BundleSettings,
+    RecordSettings,
     RegistrySettings,
     StoreSettings,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "BundleSettings",
     "GrpcSettings",
     "InferenceSettings",
+    "RecordSettings",
     "RegistrySettings",
     "RestSettings",
     "ServeSettings",

@@ -1,11 +1,11 @@
-"""The settings of what is kept and who decides: bundles, control state, registry, access."""
+"""The settings of what is kept and who decides: bundles, store, registry, access, records."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelway.settings.fields import parts_of, setting
+from modelway.settings.fields import names_of, parts_of, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +99,56 @@ class AccessSettings:
         "service.",
         choices=("auto", "keys", "open"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """What is recorded of predictions, and for how long it is kept."""
+
+    enabled: bool = setting(True, help="Whether predictions are recorded.")
+    sampling: float = setting(
+        1.0,
+        help="How many of the predictions are recorded, chosen by the hash of the prediction's id.",
+        unit="share",
+        minimum=0,
+        maximum=1,
+    )
+    dropped: str = setting(
+        "", help="Columns that are never recorded, with commas between: name,birthday."
+    )
+    hashed: str = setting(
+        "",
+        help="Columns of which only a keyed hash is recorded, with commas between; whoever knows a "
+        "value still finds its records.",
+    )
+    keep_days: int = setting(
+        0,
+        help="Records of days longer ago are removed; 0 keeps them for ever.",
+        unit="days",
+        minimum=0,
+        maximum=36_525,
+    )
+    keep_bytes: int = setting(
+        0,
+        help="The oldest records are removed until the rest takes no more; 0 is no bound.",
+        unit="bytes",
+        minimum=0,
+        maximum=2**60,
+    )
+    flush_s: float = setting(
+        0.02,
+        help="How often records are written; what was answered longer ago outlives its process.",
+        unit="seconds",
+        minimum=0.001,
+        maximum=60,
+    )
+
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        """The columns that are never recorded."""
+        return tuple(names_of(self.dropped))
+
+    @property
+    def hashed_columns(self) -> tuple[str, ...]:
+        """The columns that are recorded as hashes."""
+        return tuple(names_of(self.hashed))

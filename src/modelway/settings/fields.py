@@ -44,3 +44,8 @@ def cores() -> int:
 def parts_of(text: str) -> list[str]:
     """What stands between commas."""
     return [part for part in text.replace(" ", "").split(",") if part]
+
+
+def names_of(text: str) -> list[str]:
+    """What stands between commas, spaces inside kept: columns may have some."""
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -13,6 +13,7 @@ from modelway.domain.errors import BadValue, UnknownSetting
 from modelway.settings.control import (
     AccessSettings,
     BundleSettings,
+    RecordSettings,
     RegistrySettings,
     StoreSettings,
 )
@@ -45,6 +46,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     access: AccessSettings = field(default_factory=AccessSettings)
+    records: RecordSettings = field(default_factory=RecordSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,6 +65,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "store": StoreSettings,
     "registry": RegistrySettings,
     "access": AccessSettings,
+    "records": RecordSettings,
     "telemetry": TelemetrySettings,
 }
 

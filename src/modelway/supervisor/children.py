@@ -5,7 +5,10 @@ for, and when it dies it is started again, with growing delay if it had not live
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +85,9 @@ class Children:
                 start_new_session=True,
             )
         self._running[command.name] = process
-        return await process.wait()
+        code = await process.wait()
+        _kill_group(process)
+        return code
 
 
 def _opened(log: Path) -> BinaryIO:
@@ -101,3 +106,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+    _kill_group(process)
+
+
+def _kill_group(process: asyncio.subprocess.Process) -> None:
+    """Kill what a child that has ended has left behind: it was the first of its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

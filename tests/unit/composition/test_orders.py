@@ -35,6 +35,8 @@ ENDPOINT = PlannedEndpoint(
         orders.Commit(ENDPOINT),
         orders.Discard(ENDPOINT),
         orders.Remove("a"),
+        orders.Tell(),
+        orders.Count(),
         orders.Describe(),
     ],
 )

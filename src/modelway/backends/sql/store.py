@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 
 from modelway.backends.sql.audit import SqlAuditTrail
@@ -15,6 +16,7 @@ from modelway.backends.sql.ledger import SqlLedger
 from modelway.backends.sql.links import SqlBundleLinks
 from modelway.backends.sql.proposals import SqlProposals
 from modelway.backends.sql.revisions import is_migrated
+from modelway.backends.sql.trials import SqlTrialStore
 
 
 class Store:
@@ -30,6 +32,7 @@ class Store:
         self.keys = SqlKeyStore(database)
         self.audit = SqlAuditTrail(database)
         self.labels = SqlLabelStore(database)
+        self.trials = SqlTrialStore(database)
 
     def __enter__(self) -> Store:
         return self
@@ -65,7 +68,8 @@ def open_store(url: str, *, durable: bool = False) -> Store:
         with database.reading() as connection:
             migrated = is_migrated(database, connection)
         if not migrated:
-            # Alembic takes longer to import than a store to open.
+            # Alembic takes longer to import than a store to open, and tells every step of it.
+            logging.getLogger("alembic").setLevel(logging.WARNING)
             from modelway.backends.sql.migrating import migrate  # noqa: PLC0415 - said above
 
             migrate(database)

@@ -127,3 +127,22 @@ LABELS = Table(
     Column("entered", BigInteger, nullable=False),
     Index("modelway_labels_received", "received_at", "entered"),
 )
+
+ARMS = Table(
+    "modelway_arms",
+    METADATA,
+    Column("trial", name_type(), primary_key=True),
+    Column("source", name_type(), primary_key=True),
+    Column("tallies", text_type(), nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+VERDICTS = Table(
+    "modelway_verdicts",
+    METADATA,
+    Column("endpoint", name_type(), primary_key=True),
+    Column("reference", name_type(), primary_key=True),
+    Column("trial", name_type(), nullable=False),
+    Column("acted", name_type(), nullable=False),
+    Column("judged", text_type(), nullable=False),
+)

@@ -1,0 +1,54 @@
+"""``modelway status``: what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from modelway.cli.rendering import json_option, show
+from modelway.cli.target import on_target
+from modelway.composition.operating import Target
+from modelway.composition.status import status_of
+
+
+@click.command("status")
+@on_target
+@json_option
+def command(target: Target, as_json: bool) -> None:
+    """Show what runs in a home, where it answers, and what it keeps."""
+    show(status_of(target), lambda found: "\n".join(_lines(found)), as_json=as_json)
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    addresses = found["addresses"]
+    if addresses is None:
+        yield f"nothing runs in {found['home']}; modelway up starts it"
+    else:
+        yield f"running in {found['home']} since {found['since']}"
+        up = {True: "", False: "  (not up yet, or away)", None: ""}[addresses["registry_is_up"]]
+        yield f"  predictions     {addresses['service']}"
+        yield f"  administration  {addresses['administration']}"
+        if addresses["grpc"]:
+            yield f"  gRPC            {addresses['grpc']}"
+        if addresses["registry"]:
+            yield f"  MLflow          {addresses['registry']}{up}"
+        for one in found["processes"]:
+            yield f"  {one['kind']:14}  process {one['pid']}{'' if one['alive'] else ', dead'}"
+    if found["trouble"]:
+        yield f"  it cannot be asked: {found['trouble']}"
+    for endpoint in found["endpoints"]:
+        yield f"endpoint {endpoint['name']}"
+        yield from _versions(endpoint)
+    yield f"store {found['store']}, generation {found['generation']}"
+    yield f"{found['keys']} keys, {found['proposals']} promotions wait for approval"
+    yield f"{found['records_bytes']:,} bytes of records"
+
+
+def _versions(endpoint: Mapping[str, Any]) -> Iterator[str]:
+    for one in endpoint["versions"]:
+        weight = "" if one["weight"] is None else f" {one['weight']:.3%}"
+        yield f"  {one['role']}{weight}  {one['reference']}  {one['trouble'] or one['version']}"
+    if endpoint["trouble"]:
+        yield f"  goes on as it was: {endpoint['trouble']}"

@@ -1,0 +1,222 @@
+"""The status of a home: what runs in it, where it answers, and what it keeps.
+
+All of it is read from outside: the home says which process runs, the system which children that
+one has, the store what is wanted. Only what keeps a service from following the store is known to
+that service alone, which gives it with ``GET /status`` of its administration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from modelway.composition.administration import admin_key
+from modelway.composition.control import Control, now
+from modelway.composition.elsewhere import exchange
+from modelway.composition.endpoint_operations import LIST as ENDPOINTS
+from modelway.composition.endpoint_operations import Resolved
+from modelway.composition.home import Running
+from modelway.composition.mlflow_server import is_up
+from modelway.composition.model_operations import Nothing
+from modelway.composition.operating import Target
+from modelway.composition.operations import Operation
+from modelway.domain.errors import ModelwayError
+from modelway.registry.promotions import Decision
+
+_PATIENCE_S = 5.0
+"""So long is waited for a service to say how it is."""
+
+_PROC = Path("/proc")
+_KINDS = {"answer": "worker", "tend": "tend", "mlflow": "mlflow"}
+"""What a child of ``modelway up`` is, by a word of its command."""
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process; one that was killed and not started again yet is not ``alive``."""
+
+    kind: str
+    pid: int
+    alive: bool
+
+
+class Answering(msgspec.Struct, frozen=True):
+    """An endpoint and its versions; ``trouble`` is why it is not followed, while it is not."""
+
+    name: str
+    versions: Sequence[Resolved]
+    trouble: str | None = None
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """Where what runs answers; ``registry_is_up`` is None where the registry is another's."""
+
+    service: str
+    administration: str
+    registry: str
+    grpc: str
+    registry_is_up: bool | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What runs in a home and what it keeps; ``addresses`` are None where nothing runs.
+
+    ``trouble`` is why what runs could not be asked. ``proposals`` wait for approval.
+    """
+
+    home: str
+    since: datetime | None
+    processes: Sequence[Process]
+    addresses: Addresses | None
+    endpoints: Sequence[Answering]
+    store: str
+    generation: int
+    keys: int
+    proposals: int
+    records_bytes: int
+    trouble: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether a service runs here."""
+        return self.addresses is not None
+
+
+Troubles = Callable[[], Mapping[str, str]]
+"""Why what is wanted of endpoints cannot be, by their names."""
+
+
+def status_operation(troubles: Troubles = dict) -> Operation[Nothing]:
+    """``GET /status``; a service that follows the store gives its troubles."""
+
+    def carry_out(control: Control, _: Nothing, __: str) -> Status:
+        return look(control, troubles())
+
+    return Operation("GET", "/status", Nothing, carry_out)
+
+
+STATUS = status_operation()
+
+
+def status_of(target: Target) -> Any:
+    """The status as its JSON types, of what runs here too where it can be asked.
+
+    Raises:
+        ModelwayError: the store or the server named cannot be reached.
+    """
+    if target.server:
+        return target.carry_out(STATUS)
+    with Control(target.settings) as control:
+        running = control.home.running()
+        if running is None:
+            return msgspec.to_builtins(look(control, {}), enc_hook=str)
+        key = {"authorization": f"Bearer {admin_key(control.home.path)}"}
+        certificate = target.settings.serve.tls_cert
+        try:
+            said = exchange(
+                *(running.administration, STATUS.method, STATUS.path, b"", key),
+                certificate=certificate,
+                timeout_s=_PATIENCE_S,
+            )
+            return msgspec.json.decode(said)
+        except ModelwayError as error:
+            found = look(control, {})
+            found = msgspec.structs.replace(found, trouble=error.message)
+            return msgspec.to_builtins(found, enc_hook=str)
+
+
+def look(control: Control, troubles: Mapping[str, str]) -> Status:
+    """The status of a home as it is now. Raises StoreUnavailable."""
+    running = control.home.running()
+    store = control.store
+    shown = ENDPOINTS.carry_out(control, Nothing(), "")
+    waiting = [one for one in store.proposals.all() if one.decision is Decision.OPEN]
+    return Status(
+        home=str(control.home.path),
+        since=None if running is None else running.since,
+        processes=[] if running is None else _processes(running),
+        addresses=None if running is None else _addresses(running),
+        endpoints=[Answering(one.name, one.versions, troubles.get(one.name)) for one in shown],
+        store=urlsplit(control.settings.store.url or control.home.store_url).scheme,
+        generation=store.generation.now(),
+        keys=len([key for key in store.keys.all() if key.revoked_at is None]),
+        proposals=len([one for one in waiting if one.expires_at > now()]),
+        records_bytes=_size(control.records_root),
+    )
+
+
+def _addresses(running: Running) -> Addresses:
+    own = urlsplit(running.registry)
+    is_own = own.hostname == "127.0.0.1" and own.port is not None
+    return Addresses(
+        running.address,
+        running.administration,
+        running.registry,
+        running.grpc,
+        is_up(own.port) if is_own and own.port is not None else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A process as the system shows it."""
+
+    pid: int
+    parent: int
+    state: str
+    words: Sequence[str]
+
+
+def _processes(running: Running) -> Sequence[Process]:
+    """The process that runs and its children; without ``/proc`` only itself."""
+    found = [Process("up", running.pid, _is_alive(running.pid))]
+    seen = [one for one in _seen() if one.parent == running.pid]
+    for one in sorted(seen, key=lambda one: one.pid):
+        kind = next((kind for word, kind in _KINDS.items() if word in one.words), None)
+        if kind is not None or one.state == "Z":
+            found.append(Process(kind or "ended", one.pid, one.state != "Z"))
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _seen() -> Sequence[_Seen]:
+    """Every process of this machine, as far as ``/proc`` shows it; one that ends meanwhile is not.
+
+    Source: proc(5): in ``stat`` the name of the command stands in brackets, whatever is in it.
+    """
+    found = []
+    for path in _PROC.glob("[0-9]*"):
+        try:
+            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except (OSError, ValueError):
+            continue
+        found.append(_Seen(int(path.name), int(parent), state, words))
+    return found
+
+
+def _size(root: Path) -> int:
+    """The bytes of all files below a folder; those that go meanwhile do not count."""
+    total = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            try:
+                total += (Path(folder) / name).stat().st_size
+            except OSError:
+                continue
+    return total

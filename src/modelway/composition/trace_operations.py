@@ -1,0 +1,69 @@
+"""Operations on one past prediction: where it comes from, and making it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from modelway.bundles.record import Record, read_record
+from modelway.bundles.store import Bundle, open_bundle
+from modelway.composition.confining import confine
+from modelway.composition.control import Control
+from modelway.composition.operations import Operation
+from modelway.composition.recorded_predictions import RecordedPredictions, answer_of
+from modelway.domain.errors import ModelwayError
+from modelway.lineage.replay import Replayed, Replaying
+from modelway.lineage.tracing import Trace, Tracing, recorded_of
+
+
+class OfPrediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prediction, or row k of it: ``ID:k``."""
+
+    id: str
+
+
+def _trace(control: Control, of: OfPrediction, actor: str) -> Trace:
+    store = control.store
+
+    def record(digest: str) -> Record | None:
+        folder = control.registered.folder(digest)
+        return None if folder is None else read_record(folder)
+
+    tracing = Tracing(
+        _predictions(control), store.endpoints, store.ledger, control.registry, record
+    )
+    found = tracing.trace(of.id)
+    confine(control, actor, lambda: {found.endpoint})
+    return found
+
+
+def _replay(control: Control, of: OfPrediction, actor: str) -> Replayed:
+    predictions = _predictions(control)
+    recorded, _ = recorded_of(predictions, of.id)
+    confine(control, actor, lambda: {recorded.endpoint})
+    replaying = Replaying(predictions, _bundles(control), answer_of(control.settings))
+    return replaying.replay(recorded)
+
+
+def _predictions(control: Control) -> RecordedPredictions:
+    return RecordedPredictions(control.records, _bundles(control))
+
+
+def _bundles(control: Control) -> Callable[[str], Bundle | None]:
+    """What gives the bundle of a digest, None if it is not here or not whole."""
+
+    def bundle(digest: str) -> Bundle | None:
+        folder = control.registered.folder(digest)
+        try:
+            return None if folder is None else open_bundle(folder)
+        except ModelwayError:
+            return None
+
+    return bundle
+
+
+TRACE = Operation("GET", "/trace/{id}", OfPrediction, _trace)
+REPLAY = Operation("POST", "/trace/{id}/replay", OfPrediction, _replay)
+
+TRACE_OPERATIONS = (TRACE, REPLAY)

@@ -1,0 +1,106 @@
+"""The tutorial of promotion, followed word for word; what it leaves behind is a trained home.
+
+It takes a minute, so it is followed once a run: tests get a copy of the home, with two versions of
+``iris`` that are bundled, ``iris@champion`` at version 1, and an endpoint ``iris`` that follows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from modelway.composition.mlflow_server import is_up
+from support.documents import blocks, commands
+from support.homes import Homes, Up, wait_until
+from support.live import ROOT
+
+TUTORIAL = ROOT / "docs" / "tutorials" / "promote-a-model.md"
+TRANSCRIPT = "transcript.json"
+ROW = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
+FOLLOWED_S = 5.0
+"""How long a reader takes at least from one command to the next."""
+
+_PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def follow_tutorial(folder: Path) -> None:
+    """Follow the tutorial in an empty folder, end what it started, and keep its transcript."""
+    with Homes() as homes:
+        reader = _Reader(folder, homes)
+        for language, text in blocks(TUTORIAL):
+            if language == "python":
+                (folder / "train.py").write_text(reader.here(text))
+            elif language == "json":
+                reader.expect(json.loads(text))
+            else:
+                for line in commands(text):
+                    reader.type(line)
+        reader.stop()
+        (folder / TRANSCRIPT).write_text(json.dumps(reader.transcript))
+
+
+class _Reader:
+    def __init__(self, folder: Path, homes: Homes) -> None:
+        self.transcript: dict[str, Any] = {"said": {}, "answers": []}
+        self._folder, self._homes = folder, homes
+        self._up: Up | None = None
+        self._line = ""
+
+    def here(self, text: str) -> str:
+        """What is shown, with the addresses that things have here."""
+        assert self._up is not None
+        text = text.replace("http://127.0.0.1:8080", self._up.url)
+        return text.replace("http://127.0.0.1:8091", self._up.registry)
+
+    def type(self, line: str) -> None:
+        """One command."""
+        if line.startswith("pip install"):
+            return
+        if line.startswith("modelway up"):
+            begun = time.monotonic()
+            self._up = self._homes.up(self._folder, *shlex.split(line)[2:])
+            self.transcript["ready_s"] = time.monotonic() - begun
+            port = int(self._up.registry.rpartition(":")[2])
+            self.transcript["was_mlflow_up"] = is_up(port)
+            self.transcript["health"] = self._up.ask("/health/ready").status
+            self._up.wait_for_mlflow()
+            self.transcript["mlflow_s"] = time.monotonic() - begun
+            return
+        self._line = line
+        self.transcript["said"][line] = self._said(line)
+
+    def expect(self, shown: dict[str, Any]) -> None:
+        """Type the last command again until it answers so, as long as a reader takes to do so."""
+        shown.pop("...")
+        answer: dict[str, Any] = {}
+
+        def holds() -> bool:
+            nonlocal answer
+            answer = json.loads(self._said(self._line))
+            return shown.items() <= answer.items()
+
+        waited_s = wait_until(holds, FOLLOWED_S, lambda: answer)
+        self.transcript["answers"].append({"waited_s": waited_s, "answer": answer})
+
+    def stop(self) -> None:
+        """End what the tutorial has started."""
+        assert self._up is not None
+        self.transcript["exit_code"] = self._up.stop()
+
+    def _said(self, line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", self.here(line).replace("curl ", "curl -sS ")],
+            cwd=self._folder,
+            env={**os.environ, "PATH": _PATH},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
