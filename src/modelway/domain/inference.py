@@ -35,7 +35,8 @@ class InferenceRequest:
 
     ``prediction_id`` None lets the data plane make one. ``warnings`` were found when the table was
     made. ``principal`` is who calls, if anybody asked. ``deadline`` is when the answer is of no
-    more use, by ``time.monotonic``.
+    more use, by ``time.monotonic``. ``is_pinned`` says that the caller named the version, so no
+    other may answer.
     """
 
     endpoint: str
@@ -45,6 +46,7 @@ class InferenceRequest:
     principal: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
+    is_pinned: bool = False
 
 
 @dataclass(slots=True)

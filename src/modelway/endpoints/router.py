@@ -94,7 +94,11 @@ class EndpointRouter:
         by that one. A canary that is not open is opened, and the live one answers meanwhile.
         """
         split = self._splits.get(request.endpoint)
-        if split is None or self._routings[request.endpoint].live.model is not live:
+        if (
+            split is None
+            or request.is_pinned
+            or self._routings[request.endpoint].live.model is not live
+        ):
             return live
         number = place(share(split.salt, split.key(request)), split.weights)
         if number is None:

@@ -169,6 +169,7 @@ class InferenceService:
                 principal,
                 call.headers,
                 deadline,
+                is_pinned=version is not None,
             ),
             model,
         )

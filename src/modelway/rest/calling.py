@@ -27,13 +27,17 @@ _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
 
 
 class Call(msgspec.Struct, gc=False):
-    """Who calls which endpoint, how the answer is called, and until when it is wanted."""
+    """Who calls which endpoint, how the answer is called, and until when it is wanted.
+
+    ``is_pinned`` says that the path names the version that is to answer.
+    """
 
     endpoint: str
     headers: Headers
     principal: str | None
     prediction_id: str
     deadline: float | None
+    is_pinned: bool = False
 
     def request(self, table: Table, warnings: Sequence[RowWarning] = ()) -> InferenceRequest:
         """The inference request of this call."""
@@ -45,6 +49,7 @@ class Call(msgspec.Struct, gc=False):
             self.principal,
             self.headers,
             self.deadline,
+            self.is_pinned,
         )
 
 
@@ -87,8 +92,10 @@ def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
         control = _control(request)
         if notes is not None:
             notes.control = control
-    request.call = control.call(plane, endpoint, request.id)
-    return request.call
+    call = request.call = control.call(plane, endpoint, request.id)
+    captures = request.captures
+    call.is_pinned = bool(captures) and ("version" in captures or "label" in captures)
+    return call
 
 
 def _control(request: Request) -> Control:
