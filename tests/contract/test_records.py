@@ -30,7 +30,7 @@ from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
 from modelway.domain.tables import Table
-from modelway.records.flushing import Flush
+from modelway.records.flushing import Flush, Told
 from modelway.records.labels import Label
 from modelway.records.policy import EndpointPolicy, RecordingPolicy
 from modelway.records.recorder import Recorder, RecordingBounds
@@ -498,7 +498,7 @@ def test_erasing_says_which_columns_there_are(root: Path) -> None:
 def test_erasing_waits_for_who_writes_and_then_says_so(root: Path) -> None:
     writing = Writing(root, "0", SegmentBounds(), Counted())  # which nobody looks after
     told = people(["Erika"], [1])
-    Flush(writing, identify, RecordingPolicy()).answered([(time.time_ns(), told, 0)])
+    Flush(writing, identify, RecordingPolicy()).answered([Told(time.time_ns(), told, 0)])
     with pytest.raises(Unavailable, match="nothing was erased"):
         ParquetRecords(root, rotate_s=0.1).erase("name", "Erika")
     assert not list((root / "segments").glob("*.rotate"))

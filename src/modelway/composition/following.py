@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from modelway.domain.errors import EndpointNotFound, ModelwayError
@@ -42,9 +42,11 @@ class Changeable(Protocol):
 
 
 class Following:
-    """Follows the store; ``begun`` are the endpoints that answer already, resolved by ``seen``.
+    """Follows the store; ``begun`` are the endpoints that workers begin with.
 
-    ``here`` is how endpoints answer, ``troubles`` says what of one cannot be as it is wanted.
+    Whether a worker could open one of those is not known, so all are looked at once in the
+    beginning; what is as it should be is not touched by that. ``troubles`` says what of an endpoint
+    cannot be as it is wanted.
     """
 
     def __init__(
@@ -52,14 +54,13 @@ class Following:
         generation: Generation,
         look: Look,
         poll_s: float,
-        begun: Mapping[str, PlannedEndpoint],
-        seen: int,
+        begun: Iterable[str],
     ) -> None:
         self._generation = generation
         self._look = look
         self._poll_s = poll_s
-        self.here = dict(begun)
-        self._seen = seen
+        self._here: dict[str, PlannedEndpoint | None] = dict.fromkeys(begun)
+        self._seen = -1
         self._looked_s = time.monotonic()
         self._woken = asyncio.Event()
         self.troubles: dict[str, str] = {}
@@ -88,7 +89,7 @@ class Following:
             return
         self._looked_s = time.monotonic()
         wanted = await asyncio.to_thread(self._look)
-        for name in [one for one in self.here if one not in wanted]:
+        for name in [one for one in self._here if one not in wanted]:
             await self._removed(name, service)
         for name, endpoint in wanted.items():
             await self._followed(name, endpoint, service)
@@ -97,7 +98,7 @@ class Following:
     async def _removed(self, name: str, service: Changeable) -> None:
         with contextlib.suppress(EndpointNotFound):
             await service.unload(name)
-        self.here.pop(name, None)
+        self._here.pop(name, None)
         self.troubles.pop(name, None)
         _log.info("endpoint removed", extra={"endpoint": name})
 
@@ -106,13 +107,13 @@ class Following:
     ) -> None:
         if isinstance(endpoint, ModelwayError):
             self._trouble(name, endpoint)
-        elif self.here.get(name) != endpoint:
+        elif self._here.get(name) != endpoint:
             try:
                 version = await service.change(endpoint)
             except ModelwayError as error:
                 self._trouble(name, error)
                 return
-            self.here[name] = endpoint
+            self._here[name] = endpoint
             self.troubles.pop(name, None)
             _log.info("endpoint follows", extra={"endpoint": name, "version": version})
         else:

@@ -29,8 +29,8 @@ from modelway.console import pages
 from modelway.domain.errors import ModelwayError
 from modelway.endpoints.arms import ArmCounting
 from modelway.endpoints.deployments import Deployments, known, routing_of
-from modelway.endpoints.planned import PlannedVersion
-from modelway.endpoints.router import EndpointRouter
+from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
+from modelway.endpoints.router import EndpointRouter, Routing
 from modelway.endpoints.shadowing import Shadowing
 from modelway.inference.catalogue import Catalogue, Entry
 from modelway.inference.counting import Counting
@@ -126,9 +126,15 @@ class Service:
         routings = []
         for one in plan.endpoints:
             await self._know(one.name, one.older)
-            entries = [await known(self._catalogue, one.name, version) for version in one.active]
-            routings.append(routing_of(one, entries))
-        self._router = router = EndpointRouter(self._catalogue, routings, plan.default)
+            try:
+                routings.append(await self._routing(one))
+            except ModelwayError as error:
+                if plan.insists:
+                    raise
+                _log.error("%s does not answer: %s", one.name, error)
+        names = [routing.live.name for routing in routings]
+        default = plan.default if plan.insists or plan.default in names else ""
+        self._router = router = EndpointRouter(self._catalogue, routings, default)
         for one in plan.endpoints:
             self.routed(one.name)
         self.deployments = Deployments(self._catalogue, router, self._check)
@@ -229,6 +235,13 @@ class Service:
                 self._certificate,
                 self._keys,
             )
+
+    async def _routing(self, endpoint: PlannedEndpoint) -> Routing:
+        """The versions of an endpoint, known from now on. Raises as knowing them does."""
+        entries = [
+            await known(self._catalogue, endpoint.name, version) for version in endpoint.active
+        ]
+        return routing_of(endpoint, entries)
 
     async def _know(self, name: str, versions: Sequence[PlannedVersion]) -> None:
         """Know versions that answered before this process began; one that is gone is not known."""

@@ -15,7 +15,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from modelway.composition.administration import Extra, admin_listener
@@ -35,7 +35,6 @@ from modelway.composition.securing import needs_keys
 from modelway.composition.serving import supervise
 from modelway.composition.status import status_operation
 from modelway.domain.errors import ModelwayError, PortInUse
-from modelway.endpoints.planned import PlannedEndpoint
 from modelway.settings import Settings, child_environment
 from modelway.supervisor.attached import attached
 from modelway.supervisor.children import ChildCommand, Children
@@ -69,10 +68,11 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
         admin_listener(settings) as admin,
         grpc_port(settings) as grpc,
     ):
-        following = _following(control)
         keyring = Keyring(control.store.keys)
         place = place_of(settings, slots.path, admin, grpc)
-        plan = _plan(control, following, keyring, place)
+        plan = _plan(control, keyring, place)
+        generation, poll_s = control.store.generation, settings.store.poll_s
+        following = Following(generation, control.look, poll_s, plan.names)
         children = Children(_children(home, settings, registry_port if own else None))
         operations = (*OPERATIONS, status_operation(lambda: following.troubles))
         extra = Extra(keyring.administration, operation_routes(control, operations))
@@ -85,33 +85,25 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
         beside.append(lambda _: children.run())
         home.announce(running)
         try:
-            ready = partial(_say_ready, say, running, following.here)
+            ready = partial(_say_ready, say, running, plan.names)
             return asyncio.run(supervise(plan, listener, admin, ready, beside, extra))
         finally:
             home.leave()
 
 
-def _following(control: Control) -> Following:
-    """What follows the store, from how it is now on."""
-    seen = control.store.generation.now()
-    looked = control.look()
-    here = {name: one for name, one in looked.items() if not isinstance(one, ModelwayError)}
-    poll_s = control.settings.store.poll_s
-    return Following(control.store.generation, control.look, poll_s, here, seen)
-
-
-def _plan(control: Control, following: Following, keyring: Keyring, place: Place) -> ServePlan:
+def _plan(control: Control, keyring: Keyring, place: Place) -> ServePlan:
     """What the workers begin with. Raises BadValue where keys are needed and there are none."""
     settings = control.settings
     keyed = needs_keys(settings)
     if keyed:
         check_some(keyring.keys)
-    endpoints = list(following.here.values())
-    default = settings.serve.default or _oldest(control, following.here)
+    endpoints = [one for one in control.look().values() if not isinstance(one, ModelwayError)]
+    names = [one.name for one in endpoints]
+    default = settings.serve.default or _oldest(control, names)
     return ServePlan.of(
         settings,
         endpoints,
-        default if default in following.here else "",
+        default if default in names else "",
         place,
         insists=False,
         keys=keyring.keys if keyed else None,
@@ -154,9 +146,9 @@ def _free_port(settings: Settings) -> int:
             return int(listener.getsockname()[1])
 
 
-def _say_ready(say: Say, running: Running, begun: Mapping[str, PlannedEndpoint]) -> None:
-    names = ", ".join(begun) or "no endpoint yet"
-    say(f"Serving {names} at {running.address}  (page: /  API: /docs)")
+def _say_ready(say: Say, running: Running, names: Sequence[str]) -> None:
+    served = ", ".join(names) or "no endpoint yet"
+    say(f"Serving {served} at {running.address}  (page: /  API: /docs)")
     say(f"Administration and metrics at {running.administration}")
     if running.grpc:
         say(f"gRPC at {running.grpc}")

@@ -18,8 +18,6 @@ from modelway.records.identity import Identify, Identity
 from modelway.records.policy import RecordingPolicy
 
 Answered: TypeAlias = tuple[InferenceRequest, InferenceResponse, float]
-AnsweredEntry: TypeAlias = tuple[int, Sequence[Answered], int]
-"""When it was told (ns since 1970), requests of one version, bytes they hold."""
 
 FailedEntry: TypeAlias = tuple[int, InferenceRequest, str, float, str | None, int]
 """When it was told (ns since 1970), the request, the error's code, seconds, the version that failed
@@ -29,6 +27,41 @@ _FRAME_CELLS = 16_384
 _PAUSE_S = 0.0002
 
 _log = logging.getLogger("modelway.records")
+
+
+class Told:
+    """Answers of one version as they were told, without the requests and responses themselves.
+
+    Those end with the turn that made them, while they are in the core's cache; what waits for its
+    frame is a few lists. ``at`` is in ns since 1970, ``n_bytes`` about what it holds.
+    """
+
+    __slots__ = (
+        *("at", "endpoint", "ids", "n_bytes", "outputs", "principals", "seconds", "tables"),
+        "version",
+    )
+
+    def __init__(self, at: int, answered: Sequence[Answered], n_bytes: int) -> None:
+        first = answered[0][1]
+        self.at = at
+        self.n_bytes = n_bytes
+        self.endpoint = first.endpoint
+        self.version = first.version
+        self.tables = [request.table for request, _, _ in answered]
+        self.principals = [request.principal for request, _, _ in answered]
+        self.ids = [response.prediction_id for _, response, _ in answered]
+        self.outputs = [response.outputs for _, response, _ in answered]
+        self.seconds = [seconds for _, _, seconds in answered]
+
+    def only(self, place: int) -> Told:
+        """One of the answers."""
+        one = object.__new__(Told)
+        one.at, one.n_bytes = self.at, 0
+        one.endpoint, one.version = self.endpoint, self.version
+        one.tables, one.principals = [self.tables[place]], [self.principals[place]]
+        one.ids, one.outputs = [self.ids[place]], [self.outputs[place]]
+        one.seconds = [self.seconds[place]]
+        return one
 
 
 class Outlet(Protocol):
@@ -64,19 +97,18 @@ class Flush:
         self._framing = Framing(policy.key)
         self._layouts = Layouts()
 
-    def answered(self, entries: Sequence[AnsweredEntry]) -> None:
+    def answered(self, entries: Sequence[Told]) -> None:
         """Write the records of requests that were answered."""
-        groups: dict[tuple[object, ...], list[AnsweredEntry]] = {}
-        for entry in _of_one_layout(entries):
+        groups: dict[tuple[object, ...], list[Told]] = {}
+        for one in _of_one_layout(entries):
             try:
-                key = self._key(*entry[1][0])
+                key = self._key(one)
             except Exception:  # noqa: BLE001 - one strange output must not cost the records of others
-                self._lost(len(entry[1]), entry[1][0][1].endpoint)
+                self._lost(len(one.ids), one.endpoint)
             else:
-                groups.setdefault(key, []).append(entry)
+                groups.setdefault(key, []).append(one)
         for same in groups.values():
-            _, response, _ = same[0][1][0]
-            self._write(response.endpoint, response.version, _gathered(same))
+            self._write(same[0].endpoint, same[0].version, _gathered(same))
 
     def failed(self, entries: Sequence[FailedEntry]) -> None:
         """Write the records of requests that were not."""
@@ -121,17 +153,15 @@ class Flush:
         except Exception:  # noqa: BLE001 - one strange output must not cost the records of others
             self._lost(left, endpoint)
 
-    def _key(
-        self, request: InferenceRequest, response: InferenceResponse, _: float
-    ) -> tuple[object, ...]:
+    def _key(self, told: Told) -> tuple[object, ...]:
         """What requests must share to be in one frame."""
-        table = request.table
+        table = told.tables[0]
         return (
-            response.endpoint,
-            response.version,
+            told.endpoint,
+            told.version,
             id(table.signature),
             self._layouts.of_table(table),
-            self._layouts.of_outputs(response.outputs, response.n_rows),
+            self._layouts.of_outputs(told.outputs[0], table.n_rows),
         )
 
     def _lost(self, n: int, endpoint: str) -> None:
@@ -146,40 +176,34 @@ class Flush:
         return Identity(version=version) if found is None else found
 
 
-def _of_one_layout(entries: Sequence[AnsweredEntry]) -> Iterator[AnsweredEntry]:
+def _of_one_layout(entries: Sequence[Told]) -> Iterator[Told]:
     """The entries, cut where their requests differ in signature or in the call that answered."""
-    for entry in entries:
-        told_at, answered, n_bytes = entry
-        request, response, _ = answered[0]
-        whole = getattr(response.outputs, "whole", None)
-        signature = request.table.signature
-        if len(answered) == 1 or (
-            whole is not None
-            and signature.is_tabular
-            and all(
-                request.table.signature is signature
-                and getattr(response.outputs, "whole", None) is whole
-                for request, response, _ in answered
-            )
-        ):
-            yield entry
+    for told in entries:
+        if len(told.ids) == 1 or _is_of_one_call(told):
+            yield told
         else:
-            yield from ((told_at, (one,), n_bytes) for one in answered)
+            yield from (told.only(place) for place in range(len(told.ids)))
 
 
-def _gathered(entries: Sequence[AnsweredEntry]) -> Gathered:
-    told = [one for _, answered, _ in entries for one in answered]
-    times = np.array([told_at for told_at, _, _ in entries], np.int64) // 1000
-    if len(told) > len(entries):
-        times = np.repeat(times, [len(answered) for _, answered, _ in entries])
-    requests, responses, seconds = zip(*told, strict=True)
+def _is_of_one_call(told: Told) -> bool:
+    whole = getattr(told.outputs[0], "whole", None)
+    signature = told.tables[0].signature
+    if whole is None or not signature.is_tabular:
+        return False
+    calls = {id(getattr(one, "whole", None)) for one in told.outputs}
+    return len(calls) == 1 and len({id(table.signature) for table in told.tables}) == 1
+
+
+def _gathered(entries: Sequence[Told]) -> Gathered:
+    times = np.array([told.at for told in entries], np.int64) // 1000
+    n = [len(told.ids) for told in entries]
     return Gathered(
-        [response.prediction_id for response in responses],
-        [request.table for request in requests],
-        [request.principal for request in requests],
-        seconds,
-        times,
-        [response.outputs for response in responses],
+        [one for told in entries for one in told.ids],
+        [one for told in entries for one in told.tables],
+        [one for told in entries for one in told.principals],
+        [one for told in entries for one in told.seconds],
+        np.repeat(times, n) if sum(n) > len(n) else times,
+        [one for told in entries for one in told.outputs],
     )
 
 

@@ -28,7 +28,7 @@ from modelway.domain.errors import ModelwayError
 from modelway.domain.inference import InferenceRequest
 from modelway.domain.signature import Signature
 from modelway.domain.tables import Array, Table
-from modelway.records.flushing import Answered, AnsweredEntry, FailedEntry, Flush
+from modelway.records.flushing import Answered, FailedEntry, Flush, Told
 from modelway.records.identity import Identify
 from modelway.records.policy import RecordingPolicy
 from modelway.records.ports import RecordMeter
@@ -37,14 +37,14 @@ from modelway.records.writing import Writing
 
 _log = logging.getLogger("modelway.records")
 
-_GATHERED_REQUESTS = 256
-"""Of so many single rows frames are made in a quarter of a millisecond."""
+_GATHERED_REQUESTS = 1024
+"""Of so many single rows frames are made in less than a millisecond."""
 
 _MOST_ROWS = 512
 """A request of more rows takes the thread's time and not the event loop's."""
 
-_REQUEST_BYTES = 1500
-"""What the objects of a request take beside its values, about."""
+_REQUEST_BYTES = 600
+"""What is kept of a request beside its values, about."""
 
 _LOOK_S = 0.05
 """How often the thread looks whether the segment is due, while nothing is to be written."""
@@ -87,7 +87,7 @@ class Recorder:
         self._writing = Writing(root, slot, self._bounds.segments, meter)
         self._patient = Flush(self._writing, identify, policy, is_patient=True)
         self._quick = Flush(self, identify, policy)
-        self._answered: list[AnsweredEntry] = []
+        self._answered: list[Told] = []
         self._failed: list[FailedEntry] = []
         self._gathered = 0
         self._due: asyncio.Handle | None = None
@@ -134,7 +134,7 @@ class Recorder:
         if not self._has_room(n, n_bytes):
             self._shed += n
             return
-        entry = (time.time_ns(), answered, n_bytes)
+        entry = Told(time.time_ns(), answered, n_bytes)
         if n_rows > _MOST_ROWS:
             self._jobs.put(lambda: self._patient.answered([entry]))
             self._leave(n, n_bytes)
@@ -215,11 +215,11 @@ class Recorder:
         """Make frames of what waits, a bounded part of it, and come again for the rest."""
         self._due = None
         n = k = n_bytes = 0
-        for _, answered, size in self._answered:
+        for told in self._answered:
             if n >= _GATHERED_REQUESTS:
                 break
-            n += len(answered)
-            n_bytes += size
+            n += len(told.ids)
+            n_bytes += told.n_bytes
             k += 1
         taken, self._answered = self._answered[:k], self._answered[k:]
         failed, self._failed = (

@@ -70,10 +70,13 @@ def followed(
         service = Service()
         begun = {n: one for n, one in store.wanted.items() if isinstance(one, PlannedEndpoint)}
         service.here = {name: one.live.version for name, one in begun.items()}
-        follows = Following(store, store.look, poll_s, begun, store.generation)
+        follows = Following(store, store.look, poll_s, begun)
+        follows.wake()  # what it begins with is looked at once
         task = asyncio.create_task(follows.follow(service))
         try:
             async with asyncio.timeout(10):
+                await until(lambda: store.looks == 1 and len(service.changes) == len(begun))
+                store.looks, service.changes = 0, []
                 await work(follows, service)
         finally:
             task.cancel()

@@ -62,9 +62,9 @@ def test_single_rows_are_made_frames_of_by_the_loop_and_written_within_the_time(
 
 def test_what_is_much_does_not_wait_for_the_time(tmp_path: Path) -> None:
     async def work(recorder: Recorder, counted: Counted) -> None:
-        for _ in range(2 * 29):  # twice as many as make a frame
+        for _ in range(2 * 114):  # twice as many as make a frame
             recorder.answered(iris(9))
-        await until(lambda: counted.n_recorded == 522)
+        await until(lambda: counted.n_recorded == 2052)
 
     counted = on_a_loop(tmp_path, work, RecordingBounds(flush_s=3600.0))
     assert counted.n_shed == 0
