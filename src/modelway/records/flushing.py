@@ -6,14 +6,14 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from modelway.domain.errors import ModelwayError
 from modelway.domain.identifiers import new_prediction_id
-from modelway.domain.inference import InferenceRequest, InferenceResponse
-from modelway.records.gathered import Framing, Gathered, Layouts
+from modelway.domain.inference import InferenceRequest, InferenceResponse, Outputs
+from modelway.records.gathered import Framing, Gathered, Layouts, Parts, Run
 from modelway.records.identity import Identify, Identity
 from modelway.records.policy import RecordingPolicy
 
@@ -33,12 +33,14 @@ class Told:
     """Answers of one version as they were told, without the requests and responses themselves.
 
     Those end with the turn that made them, while they are in the core's cache; what waits for its
-    frame is a few lists. ``at`` is in ns since 1970, ``n_bytes`` about what it holds.
+    frame is a few lists. ``at`` is in ns since 1970, ``n_bytes`` about what it holds. Several rows
+    of one call, one a request and next to each other, are a ``run`` of its outputs: those, and
+    the first row; ``outputs`` is empty then.
     """
 
     __slots__ = (
-        *("at", "endpoint", "ids", "n_bytes", "outputs", "principals", "seconds", "tables"),
-        "version",
+        *("at", "endpoint", "ids", "n_bytes", "outputs", "principals", "run", "seconds"),
+        *("tables", "version"),
     )
 
     def __init__(self, at: int, answered: Sequence[Answered], n_bytes: int) -> None:
@@ -50,7 +52,10 @@ class Told:
         self.tables = [request.table for request, _, _ in answered]
         self.principals = [request.principal for request, _, _ in answered]
         self.ids = [response.prediction_id for _, response, _ in answered]
-        self.outputs = [response.outputs for _, response, _ in answered]
+        self.run = _run_of(answered)
+        self.outputs: Sequence[Outputs] = (
+            [response.outputs for _, response, _ in answered] if self.run is None else ()
+        )
         self.seconds = [seconds for _, _, seconds in answered]
 
     def only(self, place: int) -> Told:
@@ -59,7 +64,7 @@ class Told:
         one.at, one.n_bytes = self.at, 0
         one.endpoint, one.version = self.endpoint, self.version
         one.tables, one.principals = [self.tables[place]], [self.principals[place]]
-        one.ids, one.outputs = [self.ids[place]], [self.outputs[place]]
+        one.ids, one.outputs, one.run = [self.ids[place]], [self.outputs[place]], None
         one.seconds = [self.seconds[place]]
         return one
 
@@ -161,7 +166,9 @@ class Flush:
             told.version,
             id(table.signature),
             self._layouts.of_table(table),
-            self._layouts.of_outputs(told.outputs[0], table.n_rows),
+            self._layouts.of_outputs(told.outputs[0], table.n_rows)
+            if told.run is None
+            else self._layouts.of_whole(told.run[0], told.run[2]),
         )
 
     def _lost(self, n: int, endpoint: str) -> None:
@@ -179,10 +186,29 @@ class Flush:
 def _of_one_layout(entries: Sequence[Told]) -> Iterator[Told]:
     """The entries, cut where their requests differ in signature or in the call that answered."""
     for told in entries:
-        if len(told.ids) == 1 or _is_of_one_call(told):
+        if told.run is not None or len(told.ids) == 1 or _is_of_one_call(told):
             yield told
         else:
             yield from (told.only(place) for place in range(len(told.ids)))
+
+
+def _run_of(answered: Sequence[Answered]) -> Run | None:
+    """The outputs of the call that gave all of these rows, and which they are.
+
+    A call that fails is made again in halves, each with neighbours: so where the first and the last
+    come from one call, and as many rows lie between them as there are, all the others do too.
+    """
+    n = len(answered)
+    if n == 1:
+        return None
+    first: Any = answered[0][1].outputs
+    last: Any = answered[-1][1].outputs
+    whole = getattr(first, "whole", None)
+    if whole is None or getattr(last, "whole", None) is not whole:
+        return None
+    if last.end - first.start != n or not answered[0][0].table.signature.is_tabular:
+        return None
+    return whole.outputs, first.start, whole.n_rows
 
 
 def _is_of_one_call(told: Told) -> bool:
@@ -203,8 +229,27 @@ def _gathered(entries: Sequence[Told]) -> Gathered:
         [one for told in entries for one in told.principals],
         [one for told in entries for one in told.seconds],
         np.repeat(times, n) if sum(n) > len(n) else times,
-        [one for told in entries for one in told.outputs],
+        _parts(entries),
     )
+
+
+def _parts(entries: Sequence[Told]) -> Parts | Sequence[Outputs]:
+    """What the models gave, in runs where all of it is."""
+    if all(told.run is not None for told in entries):
+        return Parts(
+            [
+                (told.run[0], told.run[1], told.run[1] + len(told.ids), len(told.ids))
+                for told in entries
+                if told.run is not None
+            ]
+        )
+    found: list[Outputs] = []
+    for told in entries:
+        if told.run is None:
+            found += told.outputs
+        else:
+            found += Parts([(told.run[0], told.run[1], told.run[1] + len(told.ids), 1)])
+    return found
 
 
 def _pieces(gathered: Gathered) -> Iterator[Gathered]:

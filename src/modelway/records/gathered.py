@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -24,6 +24,43 @@ from modelway.records.policy import EndpointPolicy, hashed_text
 from modelway.records.values import Texts, texts, values_of
 
 Times = npt.NDArray[np.int64]
+
+Piece = tuple[Outputs, int, int | None, int]
+"""Outputs, the first and the last row of them (None for all), how many rows that is."""
+
+Run = tuple[Outputs, int, int]
+"""All that one call gave, the first row that is meant, how many rows the call had."""
+
+
+class Parts(Sequence[Outputs]):
+    """The outputs of single rows that lie next to each other in what their calls gave.
+
+    ``pieces`` are outputs, the first row, the one after the last, how many those are.
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self._ends = np.cumsum([(end or 0) - start for _, start, end, _ in pieces])
+
+    @overload
+    def __getitem__(self, place: int) -> Outputs: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Outputs]: ...
+
+    def __getitem__(self, place: int | slice) -> Outputs | Sequence[Outputs]:
+        """The outputs of one request, or of several."""
+        if isinstance(place, slice):
+            return [self[k] for k in range(len(self))[place]]
+        number = range(len(self))[place]
+        at = int(np.searchsorted(self._ends, number, side="right"))
+        outputs, _, end, _ = self.pieces[at]
+        row = (end or 0) - int(self._ends[at]) + number
+        return {name: array[row : row + 1] for name, array in outputs.items()}
+
+    def __len__(self) -> int:
+        """How many requests there are."""
+        return int(self._ends[-1]) if len(self._ends) else 0
 
 
 @dataclass(slots=True)
@@ -226,6 +263,13 @@ class Layouts:
             self._last = whole, tuple(found)
         return self._last[1]
 
+    def of_whole(self, outputs: Outputs, n_rows: int) -> tuple[object, ...]:
+        """The layout of all that a call gave."""
+        if outputs is not self._last[0]:
+            found = [(name, *_layout(one, n_rows)) for name, one in outputs.items()]
+            self._last = outputs, tuple(found)
+        return self._last[1]
+
 
 def _layout(array: Array, n_rows: int) -> tuple[object, ...]:
     shape = array.shape
@@ -276,7 +320,7 @@ def _json(parameters: Mapping[str, object]) -> str | None:
 
 def _outputs(outputs: Sequence[Outputs], rows: Sequence[int]) -> list[Named]:
     """What the model gave, one array a name."""
-    pieces = _runs(outputs, rows)
+    pieces = outputs.pieces if isinstance(outputs, Parts) else _runs(outputs, rows)
     n_rows = [its for *_, its in pieces]
     found = []
     for name in outputs[0]:
@@ -292,13 +336,9 @@ def _outputs(outputs: Sequence[Outputs], rows: Sequence[int]) -> list[Named]:
     return found
 
 
-_Run = tuple[Outputs, int, int | None, int]
-"""Outputs, the first and the last row of them (None for all), how many rows that is."""
-
-
-def _runs(outputs: Sequence[Any], rows: Sequence[int]) -> list[_Run]:
+def _runs(outputs: Sequence[Any], rows: Sequence[int]) -> list[Piece]:
     """Neighbouring parts of what one call of the model gave, as one part to be cut out."""
-    found: list[_Run] = []
+    found: list[Piece] = []
     whole: Any = None
     start = end = 0
     for one, its in zip(outputs, rows, strict=True):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from modelway.backends.duckdb_records import DuckdbRecords
 from modelway.records.identity import Identity
 from modelway.records.recorder import Recorder, RecordingBounds
 from support.recording import Counted, identify, iris, people
@@ -104,3 +105,33 @@ def test_closing_writes_what_was_told_last(tmp_path: Path) -> None:
     counted = on_a_loop(tmp_path, work, RecordingBounds(flush_s=3600.0))
     assert counted.n_recorded == 700
     assert counted.n_shed == 0
+
+
+def test_rows_of_one_call_and_others_told_at_once_are_all_recorded_as_they_were(
+    tmp_path: Path,
+) -> None:
+    whole, alone = iris(300), [one for one in iris(40) for _ in (0,)]
+    gap = iris(10)
+    told = [whole[:120], whole[120:], gap[:3] + gap[5:], alone[:1], alone[1:]]
+
+    async def work(recorder: Recorder, counted: Counted) -> None:
+        for one in told:
+            recorder.answered(one)
+        await until(lambda: counted.n_recorded == sum(map(len, told)))
+
+    on_a_loop(tmp_path, work)
+    found = {
+        row[0]: row[1:]
+        for row in DuckdbRecords(tmp_path, lambda: [])
+        .query("select prediction_id, inputs.a::double, prediction from predictions")
+        .rows
+    }
+    expected = {
+        response.prediction_id: (
+            request.table.matrix[0, 0],
+            str(int(response.outputs["class_index"][0])),
+        )
+        for one in told
+        for request, response, _ in one
+    }
+    assert found == expected
