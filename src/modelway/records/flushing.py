@@ -204,7 +204,7 @@ def _run_of(answered: Sequence[Answered]) -> Run | None:
     first: Any = answered[0][1].outputs
     last: Any = answered[-1][1].outputs
     whole = getattr(first, "whole", None)
-    if whole is None or getattr(last, "whole", None) is not whole:
+    if whole is None or id(getattr(last, "whole", None)) != id(whole):
         return None
     if last.end - first.start != n or not answered[0][0].table.signature.is_tabular:
         return None
