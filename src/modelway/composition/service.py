@@ -123,6 +123,32 @@ class Service:
             BadValue: a route or a word cannot be used.
         """
         plan = self._plan
+        self._router = router = await self._described()
+        for name in router.endpoints():
+            self.routed(name)
+        self.deployments = Deployments(self._catalogue, router, self._check)
+        self.plane = DataPlane(
+            router,
+            self._catalogue,
+            observers=self._observers(router),
+            admission=self._keys,
+            settings=plan.inference,
+        )
+        app = application(plan, self.plane, self._statistics, self._keys)
+        for entry in self._catalogue:
+            routing = router.routing(entry.name)
+            wanted = routing is not None and entry in routing.active
+            if wanted and (not plan.inference.lazy or entry.pinned):
+                # What was opened for nothing is an entry's fault, and said in the log.
+                with contextlib.suppress(*(() if plan.insists else (ModelwayError,))):
+                    await self._catalogue.opened(entry)
+        await self._open_grpc()
+        self.server.refusal = app.refusal
+        self.server.answer = self._around(app)
+
+    async def _described(self) -> EndpointRouter:
+        """The endpoints of the plan, every version known and none open."""
+        plan = self._plan
         routings = []
         for one in plan.endpoints:
             await self._know(one.name, one.older)
@@ -134,38 +160,18 @@ class Service:
                 _log.error("%s does not answer: %s", one.name, error)
         names = [routing.live.name for routing in routings]
         default = plan.default if plan.insists or plan.default in names else ""
-        self._router = router = EndpointRouter(self._catalogue, routings, default)
-        for one in plan.endpoints:
-            self.routed(one.name)
-        self.deployments = Deployments(self._catalogue, router, self._check)
-        observers: list[Observer] = [Counting(self._meter, self._statistics), self._arms]
-        if plan.records is not None:
-            self._recorder = recorder_of(
-                plan.records, str(self._slot), router, self._record_metrics
-            )
-            self._recorder.start()
-            observers.append(self._recorder)
+        return EndpointRouter(self._catalogue, routings, default)
+
+    def _observers(self, router: EndpointRouter) -> Sequence[Observer]:
+        """Who is told of answers: those who count, the recorder, and the shadows last."""
         told: list[Observer] = [self._arms]
-        if self._recorder is not None:
+        if self._plan.records is not None:
+            plan, slot = self._plan.records, str(self._slot)
+            self._recorder = recorder_of(plan, slot, router, self._record_metrics)
+            self._recorder.start()
             told.append(self._recorder)
         self._shadowing = Shadowing(router, self._catalogue, told, self._meter)
-        observers.append(self._shadowing)
-        self.plane = DataPlane(
-            router,
-            self._catalogue,
-            observers=observers,
-            admission=self._keys,
-            settings=plan.inference,
-        )
-        app = application(plan, self.plane, self._statistics, self._keys)
-        for entry in (entry for routing in routings for entry in routing.active):
-            if not plan.inference.lazy or entry.pinned:
-                # What was opened for nothing is an entry's fault, and said in the log.
-                with contextlib.suppress(*(() if plan.insists else (ModelwayError,))):
-                    await self._catalogue.opened(entry)
-        await self._open_grpc()
-        self.server.refusal = app.refusal
-        self.server.answer = self._around(app)
+        return (Counting(self._meter, self._statistics), *told, self._shadowing)
 
     async def drain(self) -> None:
         """Finish what is under way, in the time there is for it."""

@@ -100,7 +100,7 @@ def answers(version: str, outputs: Sequence[Outputs], ids: Sequence[str]) -> lis
         (
             InferenceRequest("rule", Table(TWO, 1, cells=((1.0, 2.0),))),
             InferenceResponse("rule", version, id, one, 1),
-            0.001,
+            0.0,  # it came after its trial had begun, however quick this machine is
         )
         for id, one in zip(ids, outputs, strict=True)
     ]
