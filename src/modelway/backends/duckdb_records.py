@@ -42,6 +42,9 @@ _CLOSED = {
     "autoinstall_known_extensions": False,
     "python_enable_replacements": False,
     "temp_directory": "",
+    # Predictions are answered beside it, by the same cores and from the same memory.
+    "memory_limit": "2GB",
+    "threads": 1,
 }
 
 _LABELS = pa.schema(

@@ -101,11 +101,12 @@ class Source:
     def is_pickle(self) -> bool:
         """Whether reading it may run code that the file itself holds.
 
-        Python that came in the folder of a model is such a file too: whoever names a Python file
-        means to run it, and whoever names a folder does not know what is in it.
+        Python that came in the folder of a model is such a file too, also where it only lies beside
+        the model: whoever names a Python file means to run it, and whoever names a folder does not
+        know what is in it.
         """
-        in_a_folder = self.given != self.path and self.entry is not None
-        return FORMATS[self.format].is_pickle or in_a_folder
+        has_code = self.entry is not None or self.code is not None
+        return FORMATS[self.format].is_pickle or (self.given != self.path and has_code)
 
     @property
     def name(self) -> str:

@@ -31,7 +31,7 @@ def check_allowed(source: Source, *, allow_pickle: bool) -> None:
     """
     if source.is_pickle and not allow_pickle:
         held = "Python code, which runs when it is read"
-        if source.entry is None:
+        if source.entry is None and source.code is None:
             held = "a pickle, and reading a pickle runs code in it"
         raise UnsafeFormat(f"{source.given} holds {held}", hint=_PICKLE_HINT)
 

@@ -104,8 +104,17 @@ class Control:
     @cached_property
     def registered(self) -> Registered:
         """Bundles of registered versions."""
-        own = "" if self.settings.registry.url else self.registry_url
-        return Registered(self.registry, self.registry_url, self.store.links, self.settings, own)
+        return Registered(
+            self.registry, self.registry.url, self.store.links, self.settings, self._own_registry
+        )
+
+    @property
+    def _own_registry(self) -> str:
+        """The registry that this home has started itself, empty for none."""
+        if self.settings.registry.url:
+            return ""
+        running = self.home.running()
+        return self._registry_url or ("" if running is None else running.registry)
 
     @property
     def records_root(self) -> Path:

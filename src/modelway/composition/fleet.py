@@ -146,7 +146,9 @@ class Fleet:
         """Have these keys be the ones that are known, where any are asked for."""
         if self._plan.keys is not None:
             self._plan = msgspec.structs.replace(self._plan, keys=tuple(keys))
-            await self._ask(orders.Admit(tuple(keys)), _COMMIT_S, late=self._late)
+            # A worker that opens a bundle meanwhile carries it out afterwards.
+            order = orders.Admit(tuple(keys))
+            await self._ask(order, _COMMIT_S, insist=False, late=self._late)
 
     async def used(self) -> Mapping[str, datetime]:
         """When keys were used last in any worker, as far as this was not asked before."""

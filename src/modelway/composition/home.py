@@ -66,7 +66,8 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            # What is predicted may be about people.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._migrate(self._format())
         except OSError as error:
             raise BadValue(

@@ -62,14 +62,16 @@ class Keyring:
                 if trouble != error.message:
                     _log.warning("keys cannot be followed now: %s", error.message)
                 trouble = error.message
+            except Exception:  # noqa: BLE001 - whatever it is, a key that is revoked later must be
+                _log.exception("keys could not be followed")
 
     async def _once(self, service: Admitting) -> None:
         known = {key.id: _without_use(key) for key in self.keys}
         found = await asyncio.to_thread(self._store.all)
         if {key.id: _without_use(key) for key in found} != known:
-            self.keys = found
             self.administration.refresh(found)
             await service.admit(found)
+            self.keys = found
 
     async def _tell(self, service: Admitting) -> None:
         for id, at in (await service.used()).items():

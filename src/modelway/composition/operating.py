@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import http.client
+import os
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,7 +14,12 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from modelway.composition.control import Control
-from modelway.composition.operations import Operation, Parameters, read_parameters
+from modelway.composition.operations import (
+    Operation,
+    Parameters,
+    carried_out,
+    read_parameters,
+)
 from modelway.composition.orders import Report, raised
 from modelway.domain.errors import BadValue, Unavailable
 from modelway.settings import Settings
@@ -50,15 +56,20 @@ class Target:
         if self.server:
             return _sent(self.server, self.key, operation, parameters)
         with Control(self.settings) as control:
-            value = operation.carry_out(control, parameters, _user())
+            value = carried_out(control, operation, parameters, _user())
             return msgspec.to_builtins(value, enc_hook=str)
 
 
 def _user() -> str:
+    """Who runs the command, as the system says and not the environment."""
     try:
+        import pwd
+    except ImportError:  # Windows
         return getpass.getuser()
-    except (OSError, KeyError):  # no such user: a container with a number only
-        return "unknown"
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container with a number only
+        return f"uid {os.getuid()}"
 
 
 def _sent(server: str, key: str, operation: Operation[Parameters], parameters: Parameters) -> Any:

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from modelway.access.auditing import Audited
-from modelway.composition.control import Control, now
-from modelway.composition.operations import Operation, read_parameters
+from modelway.composition.control import Control
+from modelway.composition.operations import Operation, carried_out, read_parameters
 from modelway.domain.errors import InvalidInput, MalformedPayload
 from modelway.rest.http import Answer, Request, Response
 from modelway.rest.routes import Route
@@ -27,19 +26,12 @@ def operation_routes(
 
 
 def _answer(control: Control, operation: Operation[Any]) -> Answer:
-    audited = Audited(control.store.audit, now)
-
     async def answer(request: Request) -> Response:
         parameters = read_parameters(operation, _given(operation, request))
         actor = "" if request.principal is None else request.principal.actor
 
         def carry_out() -> bytes:
-            if not operation.act:
-                return _encoded(operation.carry_out(control, parameters, actor))
-            detail = msgspec.to_builtins(parameters)
-            subject = str(detail.get("name", detail.get("id", "")))
-            with audited.act(actor, operation.act, subject, detail):
-                return _encoded(operation.carry_out(control, parameters, actor))
+            return _encoded(carried_out(control, operation, parameters, actor))
 
         return Response(await asyncio.to_thread(carry_out))
 

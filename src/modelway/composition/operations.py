@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from modelway.composition.control import Control
+from modelway.access.auditing import Audited
+from modelway.composition.control import Control, now
 from modelway.domain.errors import InvalidInput
 
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
@@ -38,6 +39,22 @@ class Operation(Generic[Parameters]):
     def subject(self) -> str:
         """What it is done to, as the path names it."""
         return self.path.strip("/").partition("/")[0]
+
+
+def carried_out(
+    control: Control, operation: Operation[Parameters], parameters: Parameters, actor: str
+) -> Any:
+    """What an operation gives; what changes something is entered in the audit trail, done or not.
+
+    Raises:
+        ModelwayError: it cannot be done, and why.
+    """
+    if not operation.act:
+        return operation.carry_out(control, parameters, actor)
+    detail = msgspec.to_builtins(parameters)
+    subject = str(detail.get("name", detail.get("id", "")))
+    with Audited(control.store.audit, now).act(actor, operation.act, subject, detail):
+        return operation.carry_out(control, parameters, actor)
 
 
 def read_parameters(operation: Operation[Parameters], given: dict[str, Any]) -> Parameters:

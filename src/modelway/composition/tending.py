@@ -114,6 +114,7 @@ def bundle_wanted(control: Control) -> None:
     """Build what an endpoint refers to and has no bundle; what failed before is not tried again."""
     links = control.store.links
     resolver = control.resolver()
+    failed: ModelwayError | None = None
     for revision in control.store.endpoints.current():
         endpoint = revision.endpoint
         if endpoint is None:
@@ -126,7 +127,12 @@ def bundle_wanted(control: Control) -> None:
                 continue
             if links.digest(model, version) is None and links.reason(model, version) is None:
                 _log.info("bundling %s:%s", model, version, extra={"endpoint": revision.name})
-                control.registered.bundle(model, version, _log.info)
+                try:
+                    control.registered.bundle(model, version, _log.info)
+                except ModelwayError as error:  # what others want is built all the same
+                    failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _outlive_nobody(ended: threading.Event) -> None:

@@ -77,8 +77,9 @@ def up(settings: Settings, say: Say, *, mlflow: bool) -> int:
         operations = (*OPERATIONS, status_operation(lambda: following.troubles))
         extra = Extra(keyring.administration, operation_routes(control, operations))
         address = address_of(settings, listener)
+        shown = control.registry.url if registry else ""  # without a password in it
         running = Running(
-            os.getpid(), now(), address, place.administration, registry, place.grpc_address
+            os.getpid(), now(), address, place.administration, shown, place.grpc_address
         )
         judging = Judging(control)
         beside: list[Beside] = [following.follow, keyring.follow, judging.follow]
