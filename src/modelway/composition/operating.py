@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import http.client
-import os
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -61,15 +60,10 @@ class Target:
 
 
 def _user() -> str:
-    """Who runs the command, as the system says and not the environment."""
     try:
-        import pwd
-    except ImportError:  # Windows
         return getpass.getuser()
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container with a number only
-        return f"uid {os.getuid()}"
+    except (OSError, KeyError):  # no such user: a container with a number only
+        return "unknown"
 
 
 def _sent(server: str, key: str, operation: Operation[Parameters], parameters: Parameters) -> Any:
