@@ -9,6 +9,9 @@ TESTS ?= tests
 # What is slow lies together, so a process that has done its half takes over from the other.
 PYTEST := -q -n 2 --dist worksteal
 
+# Modules are compiled once, and not at each start of one of the many processes of a test.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo setup test check format lock docs bench soak clean
 
 # The service of the README: [sklearn] only, in an environment of its own.
@@ -69,12 +72,22 @@ docs: setup
 bench: setup
 	$(BIN)/python bench/compiled_table.py
 	$(BIN)/python bench/compare.py
+	$(BIN)/python bench/recording.py
+	$(BIN)/python bench/bulk.py
+	PYTHONPATH=tests $(BIN)/python bench/jobs.py
+
+# What is promised within seconds, held to those seconds.
+PROMISES := $(shell grep -l "import promised" tests/integration/*.py)
 
 # What is too long for a check; its figures are committed.
 soak: setup
 	PYTHONPATH=tests $(BIN)/python bench/serving_soak.py
+	PYTHONPATH=tests $(BIN)/python bench/up_kills.py
+	PYTHONPATH=tests $(BIN)/python bench/jobs_soak.py
 	PYTHONPATH=tests $(BIN)/python bench/random_pipelines.py
 	$(BIN)/python bench/canary_simulation.py
+	PYTHONPATH=tests $(BIN)/python bench/bulk_soak.py
+	MODELWAY_TEST_PATIENCE=1 $(BIN)/pytest -q -s $(PROMISES)
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

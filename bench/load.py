@@ -10,12 +10,14 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,6 +174,40 @@ def pressed(port: int, requests: Path, connections: int, seconds: float) -> Load
     Raises:
         LoadFailed: wrk is not there, or ends with an error.
     """
+    with _wrk(port, requests, connections, seconds) as process:
+        return _measured(process)
+
+
+def pressed_in_turns(
+    services: Sequence[tuple[int, Path]], connections: int, seconds: float, turn_s: float
+) -> Sequence[Load]:
+    """What wrk measures of each service, by port and requests, all of them in as many short turns.
+
+    Each has a wrk of its own, of which one runs at a time: so whatever else takes the cores of the
+    machine for longer than a turn takes them from all alike. Neither always comes first. Only
+    the ratios of requests mean something; rates and times count the pauses. Raises as ``pressed``.
+    """
+    with ExitStack() as stack:
+        pressing = []
+        for port, requests in services:
+            process = stack.enter_context(_wrk(port, requests, connections, seconds))
+            process.send_signal(signal.SIGSTOP)
+            pressing.append(process)
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            for process in (*pressing, *reversed(pressing)):
+                process.send_signal(signal.SIGCONT)
+                time.sleep(turn_s)
+                process.send_signal(signal.SIGSTOP)
+        for process in pressing:
+            process.send_signal(signal.SIGCONT)
+        return [_measured(process) for process in pressing]
+
+
+@contextmanager
+def _wrk(
+    port: int, requests: Path, connections: int, seconds: float
+) -> Iterator[subprocess.Popen[str]]:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise LoadFailed("wrk is not installed: apt-get install wrk")
@@ -185,10 +221,20 @@ def pressed(port: int, requests: Path, connections: int, seconds: float) -> Load
         *("--timeout", f"{TIMEOUT_S}s", "-s", str(SCRIPT), f"http://{HOST}:{port}"),
         *("--", str(requests)),
     )
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    if ended.returncode or not lines:
-        raise LoadFailed(f"wrk: {ended.stdout[-500:]}{ended.stderr[-500:]}")
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _measured(process: subprocess.Popen[str]) -> Load:
+    said, wrong = process.communicate()
+    lines = [line for line in said.splitlines() if line.startswith("{")]
+    if process.returncode or not lines:
+        raise LoadFailed(f"wrk: {said[-500:]}{wrong[-500:]}")
     told = json.loads(lines[-1])
     return Load(
         requests_per_s=told["requests"] / (told["duration_us"] / 1e6),

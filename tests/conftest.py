@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +16,15 @@ from modelway.composition.bundling import BuildRequest, cached
 from modelway.composition.demo_training import LABELS, TARGET
 from modelway.settings import load_settings
 from support.live import TWINS, Serve, real_data
+from support.objects import ObjectStore, object_store
 from support.once import Once, once_a_run
 from support.servers import servers
 
 # Threads of OpenMP that wait in a loop take the processor from the other processes of the run.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["twin", pytest.param("real", marks=pytest.mark.data)])
@@ -90,3 +95,24 @@ def serve_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The same for servers that several tests of a module only ask; they end with the module."""
     with servers(tmp_path_factory.mktemp("servers")) as start:
         yield start
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An S3 server, the same for all tests of this process."""
+    with object_store(tmp_path_factory.mktemp("objects")) as server:
+        yield server
+
+
+@pytest.fixture
+def place_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty place: of this disk where it is parametrised so, else of the S3 server,
+    for which the environment is set.
+    """
+    if getattr(request, "param", "s3") == "file":
+        return f"file://{tmp_path}/elsewhere"
+    server: ObjectStore = request.getfixturevalue("objects")
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return server.bucket()

@@ -30,7 +30,7 @@ from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
 from modelway.domain.tables import Table
-from modelway.records.flushing import Flush, Told
+from modelway.records.flushing import Flush
 from modelway.records.labels import Label
 from modelway.records.policy import EndpointPolicy, RecordingPolicy
 from modelway.records.recorder import Recorder, RecordingBounds
@@ -46,6 +46,7 @@ from support.recording import (
     iris,
     people,
     recorded,
+    told_of,
 )
 
 KEY = b"a key of the home"
@@ -353,6 +354,30 @@ def test_no_more_rows_are_given_than_were_asked_for(root: Path) -> None:
     assert (len(found.rows), found.truncated) == (4, True)
 
 
+def test_labels_are_read_for_what_names_them_only(root: Path) -> None:
+    read: list[str] = []
+
+    def labels() -> list[Label]:
+        read.append("again")
+        return []
+
+    reader = DuckdbRecords(root, labels)
+    assert reader.query("select count(*) from predictions").rows == [(0,)]
+    assert read == []
+    assert reader.query('select count(*) from "LABELLED"').rows == [(0,)]
+    assert reader.coverage() == []
+    assert len(read) == 2
+
+
+def test_no_more_bytes_are_given_than_an_answer_may_have(root: Path) -> None:
+    reader = DuckdbRecords(root)
+    large = "select repeat('x', 10000000) from range(10)"
+    found = reader.query(large, most_rows=1000)
+    assert (len(found.rows), found.truncated) == (3, True)
+    nested = reader.query("select [{'a': repeat('x', 40000000)}] from range(2)", most_rows=9)
+    assert (nested.rows, nested.truncated) == ([], True)
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
 def test_export_writes_what_a_query_gives(
     root: Path, tmp_path: Path, form: str, state: str
@@ -498,7 +523,7 @@ def test_erasing_says_which_columns_there_are(root: Path) -> None:
 def test_erasing_waits_for_who_writes_and_then_says_so(root: Path) -> None:
     writing = Writing(root, "0", SegmentBounds(), Counted())  # which nobody looks after
     told = people(["Erika"], [1])
-    Flush(writing, identify, RecordingPolicy()).answered([Told(time.time_ns(), told, 0)])
+    Flush(writing, RecordingPolicy()).answered([told_of(told, time.time_ns())])
     with pytest.raises(Unavailable, match="nothing was erased"):
         ParquetRecords(root, rotate_s=0.1).erase("name", "Erika")
     assert not list((root / "segments").glob("*.rotate"))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from modelway.backends.mlflow_rest import EXPERIMENT, MlflowRegistry
+from modelway.backends.mlflow_registering import EXPERIMENT
+from modelway.backends.mlflow_rest import MlflowRegistry
 from modelway.bundles.store import open_bundle
 from modelway.composition.bundling import BuildRequest, build
 from modelway.domain.errors import (
@@ -149,6 +150,50 @@ def test_a_run_has_parameters_and_its_latest_metrics(
     assert math.isnan(run.metrics["lost"])
     assert run.tags["mlflow.runName"] == "by hand"
     assert timedelta(0) <= datetime.now(UTC) - run.started_at < timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("run", "path", "models"),
+    [
+        ("linear_run", "model", ["copied-linear", "logged-linear"]),
+        ("disk_run", "model", ["disk-run"]),
+        ("disk_run", "fresh", ["disk-logged"]),
+        ("disk_run", "rule.txt", ["disk-file"]),
+        ("linear_run", "nothing", []),
+    ],
+)
+def test_registered_from_are_the_versions_of_what_a_run_has_logged_at_a_path(
+    registry: MlflowRegistry, logged: dict[str, str], run: str, path: str, models: list[str]
+) -> None:
+    found = registry.registered_from(RunReference(logged[run], path))
+    assert sorted(one.name for one in found) == models
+    assert {one.version for one in found} <= {"1"}
+
+
+def test_registered_from_a_run_that_does_not_exist_is_told(registry: MlflowRegistry) -> None:
+    with pytest.raises(RunNotFound, match="nowhere"):
+        registry.registered_from(RunReference("nowhere", "model"))
+
+
+@pytest.mark.parametrize(
+    ("run", "path"), [("linear_run", "model"), ("disk_run", "model"), ("disk_run", "fresh")]
+)
+def test_what_a_run_logged_is_registered_where_it_lies(
+    registry: MlflowRegistry,
+    logged: dict[str, str],
+    run: str,
+    path: str,
+    name: str,
+    tmp_path: Path,
+) -> None:
+    reference = RunReference(logged[run], path)
+    made = registry.register_run(name, reference, {"team": "loans"})
+    assert (made.version, made.run_id, made.tags) == ("1", logged[run], {"team": "loans"})
+    assert made in registry.registered_from(reference)
+    registry.fetch(made, tmp_path / "source")
+    assert {"MLmodel", "model.skops"} <= contents(tmp_path / "source").keys()
+    registry.delete(name, "1")
+    assert name not in [one.name for one in registry.registered_from(reference)]
 
 
 def test_fetch_writes_the_files_below_the_folder_and_nowhere_else(
@@ -322,6 +367,13 @@ def test_set_tags_adds_and_replaces(registry: MlflowRegistry, folder: Path, name
         registry.set_tags(name, "1", {"k" * 300: "v"})
 
 
+def test_set_tags_to_none_removes_them(registry: MlflowRegistry, folder: Path, name: str) -> None:
+    registry.register(name, folder, None, {"data": "old", "commit": "c0ffee"})
+    for _ in range(2):
+        registry.set_tags(name, "1", {"data": None})
+        assert registry.version(name, "1").tags == {"commit": "c0ffee"}
+
+
 def test_delete_removes_a_version_with_its_tags_and_aliases(
     registry: MlflowRegistry, folder: Path, name: str, tmp_path: Path
 ) -> None:
@@ -390,7 +442,9 @@ def test_a_registry_that_cannot_be_reached_is_told_by_every_method(
         lambda: gone.versions("logged-linear"),
         lambda: gone.version("logged-linear", "1"),
         lambda: gone.run("nowhere"),
+        lambda: gone.registered_from(RunReference("nowhere", "model")),
         lambda: gone.fetch(version, tmp_path / "source"),
+        lambda: gone.register_run("logged-linear", RunReference("nowhere", "model"), {}),
         lambda: gone.register("logged-linear", folder, None, {}),
         lambda: gone.set_alias("logged-linear", "champion", "1"),
         lambda: gone.set_alias("logged-linear", "champion", None),

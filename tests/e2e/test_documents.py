@@ -152,3 +152,26 @@ def test_a_client_of_another_server_works_as_it_is_shown(serve: Serve, iris_bund
     )
     assert done.returncode == 0, done.stderr
     assert "2" in done.stdout
+
+
+def test_a_file_is_scored_as_it_is_shown(tmp_path: Path) -> None:
+    path = ROOT / "docs" / "how-to" / "score-a-file.md"
+    said = ""
+    for language, text in list(blocks(path))[:6]:
+        if language == "text":
+            assert said.startswith("150 rows scored in ")
+            assert said.endswith(text.rsplit(" to ")[-1])
+        elif language == "json":
+            assert_holds(json.loads(said), json.loads(text))
+        else:
+            for line in commands(text):
+                done = subprocess.run(
+                    ["bash", "-c", line],
+                    cwd=tmp_path,
+                    env={**os.environ, "PATH": PATH},
+                    capture_output=True,
+                    text=True,
+                    timeout=240,
+                )
+                assert done.returncode == (11 if "--max-errors" in line else 0), done.stderr
+                said = done.stdout

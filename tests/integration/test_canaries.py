@@ -18,6 +18,7 @@ from modelway.endpoints.endpoint import Canary, Endpoint
 from modelway.endpoints.trials import Arm, Trials
 from modelway.registry.promotions import Decision
 from support.canaries import (
+    ABORTING,
     PAUSING,
     STEADY,
     THROWING,
@@ -31,8 +32,10 @@ from support.canaries import (
 )
 from support.homes import HOME, Homes, Up, wait_until
 from support.mlflow_servers import mlflow_server
+from support.moves import move
+from support.patience import promised
 
-TEN_S = 10.0
+ENDS_S = promised(10.0)
 SEEN_S = 6.0
 RULES = {
     "1": PAUSING.format(seconds=0.002),
@@ -86,14 +89,15 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             bad = {"throwing", "slow"} <= set(ended)
             return time.monotonic() - begun > SEEN_S and bad and bool(shadow)
 
-        load = Load(up.url)
+        # What is judged is in the counts; a machine that is full would measure itself.
+        load = Load(up.url, pause_s=0.004)
         with load.on("throwing", "slow", "equal", "watched"):
-            wait_until(over, 60.0, lambda: up.log.read_text()[-2000:])
+            wait_until(over, ENDS_S, lambda: up.log.read_text()[-2000:])
         yield Seen(up, control, ended, load, shadow)
 
 
 def test_what_throws_on_a_tenth_of_rows_ends_by_itself(seen: Seen) -> None:
-    assert seen.ended["throwing"] < TEN_S
+    assert seen.ended["throwing"] < ENDS_S
     (judged,) = seen.verdict("throwing")["earlier"]
     assert (judged["acted"], judged["reference"]) == ("rolled back", "rule:2")
     outcomes = {one["metric"]: one["outcome"] for one in judged["verdict"]["evidence"]}
@@ -105,7 +109,7 @@ def test_what_throws_on_a_tenth_of_rows_ends_by_itself(seen: Seen) -> None:
 
 
 def test_what_takes_ten_times_as_long_ends_by_itself(seen: Seen) -> None:
-    assert seen.ended["slow"] < TEN_S
+    assert seen.ended["slow"] < ENDS_S
     (judged,) = seen.verdict("slow")["earlier"]
     assert judged["acted"] == "rolled back"
     outcomes = {one["metric"]: one["outcome"] for one in judged["verdict"]["evidence"]}
@@ -117,7 +121,7 @@ def test_an_equal_canary_goes_on(seen: Seen) -> None:
     assert "equal" not in seen.ended
     (judged,) = seen.verdict("equal")["verdicts"]
     assert judged["verdict"]["decision"] != "roll back"
-    assert judged["candidate"]["requests"] > 500
+    assert judged["candidate"]["requests"] > 300
     assert judged["candidate"]["errors"] == 0
 
 
@@ -143,6 +147,77 @@ def test_a_shadow_is_judged_and_disagreement_is_shown(seen: Seen) -> None:
     assert seen.load.versions["watched", "1"] == seen.load.statuses["watched", 200]
 
 
+def test_what_kills_its_process_ends_by_itself_and_no_worker_dies(tmp_path: Path) -> None:
+    with controlled(tmp_path / HOME) as control, Homes() as homes:
+        linked(control, tmp_path, {"1": STEADY.format(number=1), "3": ABORTING})
+        moved(control, "1")
+        on_trial(control, "frail", "rule:3")
+        control.rollouts.create(Endpoint("watched", "rule@champion", shadows=("rule:3",)), "ann")
+        up = homes.up(tmp_path, "--no-mlflow")
+        workers = up.children()["answer"]
+        load = Load(up.url)
+
+        def over() -> bool:
+            endpoint = control.rollouts.show("frail").endpoint
+            return endpoint is not None and not endpoint.canaries
+
+        begun = time.monotonic()
+        with load.on("frail", "watched", callers=8):
+            wait_until(over, ENDS_S, lambda: up.log.read_text()[-2000:])
+            seconds = time.monotonic() - begun
+            wait_until(lambda: load.versions["frail", "1"] > 500, ENDS_S, lambda: "")
+            wait_until(lambda: _errors(control, "watched") > 0, ENDS_S)
+        said: Any = up.administer("GET", "/endpoints/frail/verdict").json
+        assert up.children()["answer"] == workers
+    print(f"ended after {seconds:.1f} s")
+    (judged,) = said["earlier"]
+    assert (judged["acted"], judged["reference"]) == ("rolled back", "rule:3")
+    assert judged["candidate"]["errors"] > 0
+    assert {status for name, status in load.statuses if name == "watched"} == {200}
+    assert {status for name, status in load.statuses if name == "frail"} == {200, 500}
+
+
+def test_a_canary_beside_a_model_that_took_over_ends_by_itself(tmp_path: Path) -> None:
+    with controlled(tmp_path / HOME) as control, Homes() as homes:
+        linked(control, tmp_path / "loan", {"1": STEADY.format(number=1)}, "loan")
+        rules = {"1": STEADY.format(number=2), "2": THROWING}
+        linked(control, tmp_path / "credit", rules, "credit")
+        control.rollouts.create(Endpoint("score", "loan:1"), "ann")
+        up = homes.up(tmp_path, "--no-mlflow")
+
+        def asked() -> Any:
+            return up.ask("/models/score/predict", payload={"a": 1.0}).json
+
+        first = asked()
+        control.rollouts.live("score", "credit:1", "ann")
+        wait_until(lambda: asked()["prediction"] == 3.0, ENDS_S, lambda: up.log.read_text()[-2000:])
+        then = asked()
+        assert (first["version"], then["version"]) == ("1", "1")
+        control.rollouts.canary("score", "credit:2", 0.5, "ann")
+        load = Load(up.url, pause_s=0.004)
+
+        def over() -> bool:
+            endpoint = control.rollouts.show("score").endpoint
+            return endpoint is not None and not endpoint.canaries
+
+        with load.on("score"):
+            wait_until(over, ENDS_S, lambda: up.log.read_text()[-2000:])
+        wait_until(lambda: bool(control.store.trials.judged("score")[0].acted))
+        (judged,) = control.store.trials.judged("score")
+        assert (judged.acted, judged.version, judged.live_version) == ("rolled back", "2", "1")
+        assert {version for _, version in load.versions} - {""} == {"1", "2"}
+        links = control.store.links
+        for answer, model in ((first, "loan"), (then, "credit")):
+            (traced,) = up.cli_json("record", "show", answer["prediction_id"])
+            assert (traced["model"], traced["version"]) == (model, "1")
+            assert traced["digest"] == links.digest(model, "1")
+
+
+def _errors(control: Control, endpoint: str) -> int:
+    """How often the shadow of an endpoint has failed, as was counted."""
+    return sum(one.candidate.errors for one in control.store.trials.judged(endpoint))
+
+
 @pytest.mark.services
 def test_a_good_canary_is_promoted(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -161,7 +236,7 @@ def test_a_good_canary_is_promoted(
         control.registry.register(model, source, run_id, {})
         linked(control, tmp_path, {"1": RULES["1"], "2": RULES["4"]}, model)
         for alias in ("champion", "guarded"):
-            control.registry.set_alias(model, alias, "1")
+            control.store.ledger.append(move(1, "1", model, alias))
         control.promoting.reconcile(now())
         for name, alias in (("open", "champion"), ("approved", "guarded")):
             canaries = (Canary(f"{model}:2", 0.5),)

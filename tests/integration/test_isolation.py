@@ -200,15 +200,15 @@ def test_a_process_that_dies_while_idle_costs_nobody_anything(make: Make) -> Non
 
 
 def test_one_that_keeps_dying_is_started_ever_later_and_nobody_waits_for_it(make: Make) -> None:
-    runtime = make(delays_s=(0.5, 1.0))
+    runtime = make(delays_s=(2.0, 4.0))
     for _ in range(2):
         with pytest.raises(ModelCrashed):
             runtime.predict(order("kill"))
     started = time.monotonic()
-    with pytest.raises(ModelCrashed, match=r"2 times in a row; it is started again in 0\.5 s"):
+    with pytest.raises(ModelCrashed, match=r"2 times in a row; it is started again in 2\.0 s"):
         while time.monotonic() < started + PATIENCE_S:
             runtime.predict(order("kill"))
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2.0
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
@@ -216,7 +216,7 @@ def test_one_that_keeps_dying_is_started_ever_later_and_nobody_waits_for_it(make
             break
         except ModelCrashed:
             time.sleep(0.05)
-    assert time.monotonic() - started >= 0.4
+    assert time.monotonic() - started >= 1.6
     with pytest.raises(ModelCrashed):  # it has answered, so this counts as the first again
         runtime.predict(order("kill"))
     assert pid_of(runtime) > 0
@@ -322,7 +322,7 @@ def test_every_runner_has_a_process_of_its_own(rules: Path) -> None:
 
     async def several() -> tuple[float, list[Any]]:
         started = time.monotonic()
-        both = [execution.run(order("sleep", value=0.4)) for _ in range(2)]
+        both = [execution.run(order("sleep", value=1.0)) for _ in range(2)]
         await asyncio.gather(*both)
         took = time.monotonic() - started
         pids = await asyncio.gather(
@@ -331,7 +331,7 @@ def test_every_runner_has_a_process_of_its_own(rules: Path) -> None:
         return took, [one["prediction"][1] for one in pids]
 
     took, pids = asyncio.run(several())
-    assert took < 0.8
+    assert took < 1.9
     assert len(set(pids)) == 2
     assert execution.abandon()
     assert all(map(ends, pids))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from modelway.domain.errors import (
     VersionNotFound,
 )
 from modelway.registry.following import REGISTRY, SETTLING
+from modelway.registry.models import ARCHIVED_BY
 from modelway.registry.promoting import Promoting
 from modelway.registry.promotions import Decision, Kind, Promotion, Proposal
 from support.ledgers import MemoryLedger, MemoryLinks, MemoryProposals
@@ -52,20 +53,30 @@ class Desk:
     def __init__(self, url: str, relay: Relay, model: str) -> None:
         self.model = model
         self.now = NOON
+        self.gone: set[str] = set()
+        self.meanwhile: Callable[[], object] = str
         self.relay = relay
         self.mlflow = MlflowRegistry(url)
-        self.ledger, self.proposals, self.links = MemoryLedger(), MemoryProposals(), MemoryLinks()
+        self.ledger = MemoryLedger()
+        self.links = MemoryLinks(self.ledger)
+        self.proposals = MemoryProposals(self.ledger)
         self.promoting = self.another_host()
+
+    def bundle(self, model: str, version: str) -> None:
+        """Every version that is linked has its bundle here, but for those that are ``gone``."""
+        if version in self.gone or self.links.digest(model, version) is None:
+            raise RegistryUnavailable(f"the bundle of {model}:{version} cannot be fetched")
+        self.meanwhile()
 
     def another_host(self) -> Promoting:
         """The same rules and store in another process."""
         way = MlflowRegistry(self.relay.url, timeout_s=10)
         return Promoting(
             way,
-            way,
             self.ledger,
             self.proposals,
             self.links,
+            self.bundle,
             {"guarded": WAITING},
             lambda: self.now,
         )
@@ -146,7 +157,7 @@ def test_what_cannot_be_promoted_changes_nothing(desk: Desk) -> None:
         promote(desk.model, "1", "v1", "ann", "why")
     with pytest.raises(InvalidInput, match="reason"):
         promote(desk.model, "1", "champion", "ann", " ")
-    with pytest.raises(Conflict, match=f"{desk.model}:4 has no bundle"):
+    with pytest.raises(RegistryUnavailable, match=f"bundle of {desk.model}:4 cannot be fetched"):
         promote(desk.model, "4", "champion", "ann", "why")
     desk.relay.sever()
     with pytest.raises(RegistryUnavailable):
@@ -343,6 +354,22 @@ def test_what_was_declined_or_has_expired_cannot_be_approved(desk: Desk) -> None
     assert desk.shown("guarded") is None
 
 
+def test_what_is_archived_or_deleted_while_it_is_bundled_is_not_promoted(desk: Desk) -> None:
+    proposal = desk.promoting.promote(desk.model, "2", "guarded", "ann", "better")
+    assert isinstance(proposal, Proposal)
+    desk.meanwhile = lambda: desk.mlflow.set_tags(desk.model, "2", {ARCHIVED_BY: "eve"})
+    with pytest.raises(Conflict, match="eve has archived it"):
+        desk.promoting.approve(proposal.id, "bob")
+    assert desk.proposals.find(proposal.id).decision is Decision.OPEN
+    desk.mlflow.set_tags(desk.model, "2", {ARCHIVED_BY: None})
+    with pytest.raises(Conflict, match="eve has archived it"):
+        desk.promote("2")
+    desk.meanwhile = lambda: desk.mlflow.delete(desk.model, "3")
+    with pytest.raises(VersionNotFound):
+        desk.promote("3")
+    assert desk.ledger.history(desk.model) == []
+
+
 def test_a_proposal_stays_open_while_it_cannot_be_carried_out(desk: Desk) -> None:
     proposal = desk.promoting.promote(desk.model, "1", "guarded", "ann", "better")
     assert isinstance(proposal, Proposal)
@@ -351,9 +378,137 @@ def test_a_proposal_stays_open_while_it_cannot_be_carried_out(desk: Desk) -> Non
         desk.promoting.approve(proposal.id, "bob")
     desk.relay.mend()
     desk.links.link(desk.model, "1", None, "the bundle was removed")
-    with pytest.raises(Conflict, match=r"has no bundle.*: the bundle was removed"):
+    with pytest.raises(RegistryUnavailable, match="cannot be fetched"):
         desk.promoting.approve(proposal.id, "bob")
     assert desk.proposals.find(proposal.id).decision is Decision.OPEN
+
+
+def test_a_proposal_that_was_overtaken_is_refused_and_says_by_whom(desk: Desk) -> None:
+    def proposed(version: str) -> Proposal:
+        made = desk.promoting.promote(desk.model, version, "guarded", "ann", f"{version} is better")
+        assert isinstance(made, Proposal)
+        return made
+
+    first, second = proposed("1"), proposed("2")
+    assert (first.from_version, second.from_version) == (None, None)
+    desk.promoting.approve(first.id, "bob")
+    with pytest.raises(PromotionConflict, match="since this was proposed; ann moved it to 1: 1 is"):
+        desk.promoting.approve(second.id, "bob")
+    assert desk.shown("guarded") == "1"
+    assert desk.proposals.find(second.id).decision is Decision.OPEN
+    again = proposed("2")
+    assert again.from_version == "1"
+    assert desk.promoting.approve(again.id, "bob").from_version == "1"
+    assert desk.shown("guarded") == "2"
+
+
+def test_of_two_who_approve_at_once_one_is_told(desk: Desk) -> None:
+    proposal = desk.promoting.promote(desk.model, "1", "guarded", "ann", "better")
+    assert isinstance(proposal, Proposal)
+    hosts, together = [desk.another_host() for _ in range(4)], threading.Barrier(4)
+
+    def approve(number: int) -> object:
+        together.wait()
+        try:
+            return hosts[number].approve(proposal.id, f"p{number}")
+        except (ProposalDecided, PromotionConflict) as error:
+            return error
+
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        results = list(pool.map(approve, range(len(hosts))))
+    (made,) = [one for one in results if isinstance(one, Promotion)]
+    assert list(desk.ledger.history(desk.model)) == [made]
+    assert desk.shown("guarded") == "1"
+
+
+def test_a_promotion_of_a_protected_alias_to_where_it_is_proposes_nothing(desk: Desk) -> None:
+    made = approved(desk, "1")
+    assert desk.promoting.promote(desk.model, "1", "guarded", "eve", "again") == made
+    assert len(desk.proposals.all(desk.model)) == 1
+
+
+def approved(desk: Desk, version: str) -> Promotion:
+    """The move of the protected alias to a version."""
+    desk.now += timedelta(hours=1)
+    proposal = desk.promoting.promote(desk.model, version, "guarded", "ann", "better")
+    assert isinstance(proposal, Proposal)
+    return desk.promoting.approve(proposal.id, "bob")
+
+
+@pytest.mark.parametrize("to", ["3", None])
+def test_a_protected_alias_that_was_moved_in_mlflow_is_put_back(desk: Desk, to: str | None) -> None:
+    approved(desk, "1")
+    approved(desk, "2")
+    desk.mlflow.set_alias(desk.model, "guarded", to)
+    (refused,) = desk.reconcile()
+    assert (refused.from_version, refused.to_version, refused.kind) == ("2", "2", Kind.REFUSED)
+    assert refused.actor == REGISTRY
+    assert refused.why.startswith("moved to version 3 in" if to else "removed in")
+    assert desk.shown("guarded") == "2"
+    assert not desk.ledger.unconfirmed()
+    assert desk.reconcile() == []
+    assert desk.promoting.rollback(desk.model, "guarded", "ann", "worse").to_version == "1"
+
+
+def test_a_protected_alias_is_put_back_once_mlflow_is_there_again(desk: Desk) -> None:
+    approved(desk, "1")
+    desk.mlflow.set_alias(desk.model, "guarded", "3")
+    desk.ledger.entered = desk.relay.sever
+    with pytest.raises(RegistryUnavailable):
+        desk.reconcile()
+    desk.ledger.entered = lambda: None
+    assert [one.to_version for one in desk.ledger.unconfirmed()] == ["1"]
+    assert desk.shown("guarded") == "3"
+    desk.relay.mend()
+    desk.reconcile()
+    assert desk.shown("guarded") == "1"
+    assert [one[3] for one in desk.moves("guarded")] == [Kind.PROMOTED, Kind.REFUSED]
+
+
+def test_what_was_refused_meanwhile_does_not_stop_an_approval(desk: Desk) -> None:
+    approved(desk, "1")
+    proposal = desk.promoting.promote(desk.model, "2", "guarded", "ann", "better")
+    assert isinstance(proposal, Proposal)
+    desk.mlflow.set_alias(desk.model, "guarded", "3")
+    desk.now += timedelta(hours=1)
+    made = desk.promoting.approve(proposal.id, "bob")
+    assert (made.number, made.from_version, made.to_version) == (3, "1", "2")
+    assert desk.shown("guarded") == "2"
+
+
+def test_a_protected_alias_that_nobody_approved_is_left_in_mlflow_and_not_followed(
+    desk: Desk,
+) -> None:
+    desk.mlflow.set_alias(desk.model, "guarded", "3")
+    (refused,) = desk.reconcile()
+    assert (refused.from_version, refused.to_version, refused.kind) == (None, None, Kind.REFUSED)
+    assert desk.reconcile() == []
+    assert desk.shown("guarded") == "3"
+    assert approved(desk, "1").from_version is None
+    assert desk.shown("guarded") == "1"
+
+
+def test_a_protected_alias_stays_on_a_version_that_was_deleted_in_mlflow(desk: Desk) -> None:
+    approved(desk, "1")
+    approved(desk, "2")
+    desk.mlflow.delete(desk.model, "2")
+    for _ in range(2):
+        desk.reconcile()
+        assert [one[2] for one in desk.moves("guarded")] == ["1", "2", "2"]
+    desk.mlflow.set_alias(desk.model, "guarded", "3")
+    desk.reconcile()
+    assert desk.ledger.current(desk.model)[0].to_version == "2"
+
+
+def test_hosts_that_put_an_alias_back_at_once_enter_it_once(desk: Desk) -> None:
+    approved(desk, "1")
+    desk.mlflow.set_alias(desk.model, "guarded", "3")
+    desk.now += timedelta(hours=1)
+    hosts = [desk.another_host() for _ in range(4)]
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        list(pool.map(lambda host: host.reconcile(desk.now), hosts))
+    assert [one[3] for one in desk.moves("guarded")] == [Kind.PROMOTED, Kind.REFUSED]
+    assert desk.shown("guarded") == "1"
 
 
 def test_what_others_moved_in_mlflow_is_noticed_once(desk: Desk) -> None:
@@ -431,3 +586,27 @@ def test_hosts_that_reconcile_at_once_enter_each_move_once(desk: Desk) -> None:
     assert len(desk.moves("challenger")) == 1
     assert not desk.ledger.unconfirmed()
     assert desk.shown() == "3"
+
+
+def test_a_rollback_to_a_version_whose_bundle_is_gone_changes_nothing(desk: Desk) -> None:
+    for version in ("1", "2"):
+        desk.promote(version)
+    desk.gone.add("1")
+    with pytest.raises(Conflict, match=r"cannot go back to version 1: its bundle .* be fetched"):
+        desk.promoting.rollback(desk.model, "champion", "bob", "it is worse")
+    assert desk.shown() == "2"
+    assert len(desk.moves()) == 2
+    desk.gone.clear()
+    assert desk.promoting.rollback(desk.model, "champion", "bob", "worse").to_version == "1"
+
+
+def test_a_version_whose_bundle_is_gone_is_neither_promoted_nor_approved(desk: Desk) -> None:
+    proposal = desk.promoting.promote(desk.model, "1", "guarded", "ann", "better")
+    assert isinstance(proposal, Proposal)
+    desk.gone.add("1")
+    with pytest.raises(RegistryUnavailable, match=f"bundle of {desk.model}:1"):
+        desk.promote("1")
+    with pytest.raises(RegistryUnavailable, match=f"bundle of {desk.model}:1"):
+        desk.promoting.approve(proposal.id, "bob")
+    assert desk.proposals.find(proposal.id).decision is Decision.OPEN
+    assert not desk.ledger.history(desk.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,8 @@ from modelway.access.making import new_key
 from modelway.composition import label_operations, record_operations
 from modelway.composition.control import Control
 from modelway.composition.operating import Target
-from modelway.composition.operations import Operation, read_parameters
+from modelway.composition.operations import Operation, carried_out, read_parameters
+from modelway.composition.trace_operations import REPLAY, TRACE
 from modelway.domain.errors import (
     Forbidden,
     InvalidInput,
@@ -169,6 +171,25 @@ def test_a_failed_erasure_is_in_the_trail_with_its_reason(shell: Shell, target: 
     assert act.outcome == "invalid-input"
 
 
+def test_an_export_is_in_the_trail_with_what_was_asked(
+    shell: Shell, target: Target, tmp_path: Path
+) -> None:
+    sql = "select 1 from predictions limit 2"
+    few, whole = tmp_path / "few.csv", tmp_path / "all.csv"
+    assert shell.json("record", "export", few, "--sql", sql)["rows"] == 2
+    assert shell.json("record", "export", whole)["rows"] == 5
+    shell("record", "export", whole, code=4)
+    with Control(target.settings) as control:
+        refused, done, first = control.store.audit.acts(10)
+    assert {one.act for one in (refused, done, first)} == {"record.export"}
+    assert (first.actor, first.outcome) == (getpass.getuser(), "done")
+    told = {"path": str(few), "sql": sql, "form": None, "rows": 2}
+    assert json.loads(first.detail) == told
+    assert json.loads(done.detail) == {**told, "path": str(whole), "sql": None, "rows": 5}
+    assert refused.outcome == "target-exists"
+    assert json.loads(refused.detail)["path"] == str(whole)
+
+
 def test_a_number_and_a_text_are_erased_by_what_they_say(target: Target) -> None:
     found = target.carry_out(record_operations.ERASE, column="income", value="1")
     assert found["records"] == 1
@@ -231,7 +252,7 @@ def _record_prediction(home: Path, digest: str, predicted: Any) -> None:
     from modelway.records.recorder import Recorder
     from support.recording import Counted
 
-    def identify(endpoint: str, version: str | None) -> Identity:
+    def identify(endpoint: str, version: str | None, _: bool) -> Identity:
         return Identity(endpoint, version, digest, "live", None)
 
     recorder = Recorder(home / "records", "9", identify, Counted())
@@ -258,20 +279,25 @@ def test_one_of_many_that_cannot_be_stored_stores_none(target: Target) -> None:
 def test_a_key_of_some_endpoints_labels_and_sees_those_alone(target: Target) -> None:
     key, _ = new_key("bank", [Scope.LABEL, Scope.READ], ["iris"], 0, datetime.now(UTC))
     with Control(target.settings) as control:
-        control.store.keys.add(key)
 
-        def carried_out(operation: Operation[Any], **given: Any) -> Any:
-            return operation.carry_out(control, read_parameters(operation, given), key.actor)
+        def asked(operation: Operation[Any], **given: Any) -> Any:
+            parameters = read_parameters(operation, given)
+            # The store does not know the key any more: what it may is what came with it.
+            return carried_out(control, operation, parameters, "gone:1", key)
 
-        assert carried_out(record_operations.SHOW, id="i-0")[0]["endpoint"] == "iris"
-        with pytest.raises(Forbidden, match="not for 'loan'"):
-            carried_out(record_operations.SHOW, id="p")
-        assert carried_out(label_operations.ADD, prediction_id="i-0", value=1).labels
+        assert asked(record_operations.SHOW, id="i-0")[0]["endpoint"] == "iris"
+        for operation in (record_operations.SHOW, TRACE, REPLAY):
+            with pytest.raises(Forbidden, match="not for 'loan'"):
+                asked(operation, id="p")
+        (added,) = asked(label_operations.ADD, prediction_id="i-0", value=1).labels
+        assert added.source == "gone:1"
         for forbidden in ("p", "it's unknown"):
             with pytest.raises(Forbidden):
-                carried_out(label_operations.ADD, prediction_id=forbidden, value=1)
+                asked(label_operations.ADD, prediction_id=forbidden, value=1)
+        with pytest.raises(Forbidden, match="your key says who says so"):
+            asked(label_operations.ADD, prediction_id="i-0", value=1, source="somebody")
         (label,) = control.store.labels.of(["i-0", "p"])
-        assert label.source == key.actor
+        assert label == added
 
 
 def test_what_is_not_recorded_is_not_found_by_the_operation(target: Target) -> None:
@@ -332,7 +358,7 @@ class TestImport:
         self, shell: Shell, target: Target, tmp_path: Path
     ) -> None:
         path = self.write(tmp_path, "value,prediction_id\n1,a\n")
-        assert shell("label", "import", path, "--text") == "1 labels are imported\n"
+        assert shell("label", "import", path, "--text") == "imported 1 label\n"
         with Control(target.settings) as control:
             assert [one.value for one in control.store.labels.of(["a"])] == ["1"]
 

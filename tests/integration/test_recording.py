@@ -203,7 +203,7 @@ def test_records_go_on_in_another_segment_where_theirs_was_removed(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "bounds", [RecordingBounds(requests=20), RecordingBounds(n_bytes=20 * 660)]
+    "bounds", [RecordingBounds(requests=20), RecordingBounds(n_bytes=20 * 264)]
 )
 def test_what_finds_no_room_is_shed_the_newest_first(
     tmp_path: Path, bounds: RecordingBounds

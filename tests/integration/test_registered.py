@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
 from modelway.backends.mlflow_rest import MlflowRegistry
@@ -22,7 +20,7 @@ from modelway.domain.errors import UntrustedRegistry, VersionNotFound
 from modelway.endpoints.endpoint import Endpoint
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.settings import Settings, load_settings
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer, mlflow_server, pickled_version
 
 pytestmark = pytest.mark.services
 
@@ -37,14 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 @pytest.fixture
 def pickled(server: MlflowServer, tmp_path: Path) -> str:
     """A model of one version, which is a pickle."""
-    folder = tmp_path / "files"
-    folder.mkdir()
-    rows, labels = load_iris(return_X_y=True, as_frame=True)
-    model = LogisticRegression(max_iter=1000).fit(rows, labels)
-    (folder / "model.pickle").write_bytes(pickle.dumps(model))
-    name = f"pickled-{secrets.token_hex(4)}"
-    MlflowRegistry(server.url).register(name, folder, None, {})
-    return name
+    return pickled_version(server.url, tmp_path / "files")
 
 
 @pytest.fixture
@@ -69,7 +60,8 @@ def control(server: MlflowServer, tmp_path: Path) -> Iterator[Control]:
 
 
 def registered(control: Control, url: str, settings: Settings, own: str = "") -> Registered:
-    return Registered(control.registry, url, control.store.links, settings, own)
+    links, bundles, presence = control.store.links, control.bundles, control.presence
+    return Registered(control.registry, url, links, bundles, presence, settings, own)
 
 
 def test_a_pickle_of_a_registry_that_is_not_trusted_is_refused_and_the_reason_kept(

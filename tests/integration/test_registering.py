@@ -27,7 +27,7 @@ from modelway.composition.asking import asked
 from modelway.composition.control import Control
 from modelway.composition.demo_training import LABELS
 from modelway.composition.frameworks import open_runtime
-from modelway.composition.register_operation import REGISTER, Register, registering
+from modelway.composition.register_operation import Register, registering
 from modelway.domain.errors import (
     InvalidInput,
     InvalidName,
@@ -194,7 +194,7 @@ def answers_of_ours(bundle: Bundle, rows: Path, control: Control) -> list[Any]:
     names = [column.name for column in bundle.signature.columns]
     values = table[names].where(table[names].notna(), None).itertuples(index=False)
     given = [dict(zip(names, row, strict=True)) for row in values]
-    with asked(str(bundle.folder), None, control.settings) as model:
+    with asked(str(bundle.folder), None, control.settings, print) as model:
         return [one["prediction"] for one in model.predict(given)]
 
 
@@ -347,6 +347,64 @@ def test_the_run_that_trained_it(desk: Desk, linear: Path) -> None:
     assert again.digest == first.digest
 
 
+def test_what_a_run_has_logged_is_registered_where_it_lies(
+    desk: Desk, server: MlflowServer, linear: Path
+) -> None:
+    reference = f"runs:/{server.logged()['linear_run']}/model"
+    name = fresh()
+    data = repository_of(desk.folder / "elsewhere", linear).folder / "seen.csv"
+    data.write_text("income,age,debt\n0.5,0.25,1.5\n1.5,0.5,0.25\n")
+    shown = desk.register(reference, name, metrics={"accuracy": 0.5}, tags={"team": "loans"})
+    version = desk.control.registry.version(name, "1")
+    assert version.run_id == server.logged()["linear_run"]
+    assert version.source == desk.control.registry.version("logged-linear", "1").source
+    assert shown.digest == desk.bundle(shown).digest
+    assert shown.tags == {
+        "modelway.digest": shown.digest,
+        "modelway.metric.accuracy": "0.5",
+        "modelway.registered_by": "ann",
+        "team": "loans",
+    }
+    assert desk.control.registry.run(version.run_id).metrics["accuracy"] == 0.9
+    assert desk.control.meanings.version(reference) == (name, "1")
+    told = desk.register(reference, name, data=str(data))
+    assert told.tags["modelway.data"] == "seen.csv"
+    assert "modelway.git_commit" not in told.tags
+    assert any("registered as it is: what --data says" in line for line in desk.said)
+    assert list((desk.control.home.path / "registering").iterdir()) == []
+
+
+def test_what_a_run_has_logged_is_refused_as_any_source_is(
+    desk: Desk, server: MlflowServer, linear: Path
+) -> None:
+    run = desk.register(linear / "model.pickle").run_id
+    with pytest.raises(InvalidInput, match=f"of the run {run}, and not of other"):
+        desk.register(f"runs:/{run}/model", run="other")
+    with pytest.raises(InvalidSource, match="no files"):
+        desk.register(f"runs:/{run}/nothing")
+    with pytest.raises(RunNotFound):
+        desk.register("runs:/nowhere/model")
+
+
+def test_a_pickle_of_a_run_is_built_only_of_a_registry_that_is_trusted(
+    desk: Desk, server: MlflowServer, linear: Path
+) -> None:
+    shown = desk.register(linear / "model.pickle")
+    version = desk.control.registry.version(shown.name, "1")
+    reference = f"runs:/{version.run_id}/{version.source.rpartition('/')[2]}"
+    name = fresh()
+    with pytest.raises(UnsafeFormat):
+        desk.register(reference, name, allow_pickle=False)
+    with (
+        opened(desk.folder / "other", server.url, trusted=False) as other,
+        pytest.raises(UntrustedRegistry, match=f"{reference} is a pickle"),
+    ):
+        registering(print).carry_out(other, Register(name, reference), "ann")
+    with pytest.raises(ModelNotFound):
+        desk.control.registry.model(name)
+    assert desk.register(reference, name).version == "1"
+
+
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
@@ -381,7 +439,7 @@ def test_a_bundle_is_kept_while_the_registry_is_away(
     with opened(tmp_path / "home", f"http://127.0.0.1:{free_port}") as control:
         asked_for = Register(fresh(), str(linear / "model.pickle"))
         with pytest.raises(RegistryUnavailable):
-            REGISTER.carry_out(control, asked_for, "ann")
+            registering(print).carry_out(control, asked_for, "ann")
     assert len(list((tmp_path / "home" / "bundles").iterdir())) == 1
     assert list((tmp_path / "home" / "registering").iterdir()) == []
 

@@ -18,16 +18,26 @@ import pytest
 from modelway.access.keys import Scope
 from modelway.access.routes import RULES, Asked, Door
 from modelway.grpc import messages
+from modelway.rest.uploads import REFERENCE
+from support.canaries import controlled
 from support.certificates import certificate_pair
 from support.homes import HOME, Homes, Up, cli, copied, free_port, wait_until
+from support.jobs import new_job
 from support.live import Serve
 from support.once import Once
+from support.patience import promised
 from support.trained import ROW, follow_tutorial
 
 ORIGIN = "https://app.example.com"
 NOBODY = "nobody"
 REFUSED = {401, 403}
-KNOWN_S = 2.0
+ELSEWHERE = {
+    *(("POST", "/models"), ("DELETE", "/models/{name}")),
+    ("POST", "/models/{name}/invoke"),
+}
+"""What only SageMaker's contract has: here it does nothing for anybody."""
+
+KNOWN_S = promised(2.0)
 """How long it takes at most until a key that was made or revoked is known everywhere."""
 
 pytestmark = pytest.mark.services
@@ -81,9 +91,25 @@ def kept(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ke
             yield kept
 
 
-def filled(path: str, name: str) -> str:
+@pytest.fixture(scope="module")
+def job(kept: Kept) -> str:
+    """The id of a job that was answered."""
+    return answered(kept, kept.keys["predict"])
+
+
+def answered(kept: Kept, key: str) -> str:
+    """The id of a job that a key asked for, once it is answered."""
+    head = {"x-api-key": key}
+    taken: Any = kept.up.ask("/models/iris/jobs", payload=ROW, headers=head)
+    assert taken.status == 202, taken.body
+    path = f"/jobs/{taken.json['id']}/result"
+    wait_until(lambda: kept.up.ask(path, headers=head).status == 200, promised(6.0))
+    return str(taken.json["id"])
+
+
+def filled(path: str, name: str, id: str = "absent") -> str:
     """A path of the table, with something in place of what it leaves open."""
-    for what, given in (("name", name), ("version", "1"), ("label", "x"), ("id", "absent")):
+    for what, given in (("name", name), ("version", "1"), ("label", "x"), ("id", id)):
         path = path.replace(f"{{{what}}}", given)
     return path
 
@@ -132,13 +158,13 @@ def cells(door: Door) -> list[Asked]:
 
 
 @pytest.mark.parametrize("asked", cells(Door.HTTP), ids=lambda asked: " ".join(asked[1:]))
-def test_a_route_asks_for_its_scope_on_both_http_paths(kept: Kept, asked: Asked) -> None:
+def test_a_route_asks_for_its_scope_on_both_http_paths(kept: Kept, job: str, asked: Asked) -> None:
     _, method, path = asked
-    path = filled(path, "iris") + ("?sepal_length=1" if path == "/" else "")
+    path = filled(path, "iris", job) + ("?sepal_length=1" if path == "/" else "")
     there = statuses(kept.up.url, method, path, kept.keys["admin"])
     assert len(set(there)) == 1
     if there[0] in (404, 405) and "{label}" not in asked[2]:
-        # Only another service has it (SageMaker's contract): it does nothing for anybody.
+        assert asked[1:] in ELSEWHERE
         assert {statuses(kept.up.url, method, path, key)[0] for key in kept.keys.values()} <= {
             *(401, 403, 404, 405)
         }
@@ -237,6 +263,57 @@ def test_a_key_of_one_endpoint_is_for_no_other(kept: Kept) -> None:
     wait_until(lambda: kept.ask(mine) == 200, KNOWN_S)
     assert kept.up.ask("/models/iris", headers={"x-api-key": mine}).status == 200
     assert kept.up.ask("/models", headers={"x-api-key": mine}).status == 403
+
+
+def test_what_is_of_another_endpoint_or_caller_is_as_if_it_were_not_there(
+    kept: Kept, job: str
+) -> None:
+    mine = kept.made("for-iris", "predict", endpoints=("iris",))["key"]
+    others = kept.made("for-loan", "predict", endpoints=("loan",))["key"]
+    wait_until(lambda: (kept.ask(mine), kept.ask(others)) == (200, 403), KNOWN_S)
+
+    def said(key: str, method: str, path: str, body: bytes | None = None, kind: str = "") -> Any:
+        head = {"x-api-key": key, "content-type": kind or "application/json"}
+        return kept.up.ask(path, body=body, headers=head, method=method)
+
+    with controlled(kept.up.home) as control:
+        control.store.jobs.enqueue([new_job("of-loan", endpoint="loan")])
+    for method, path in (
+        ("GET", "/jobs/{id}"),
+        ("GET", "/jobs/{id}/result"),
+        ("GET", "/process?id={id}"),
+        ("DELETE", "/jobs/{id}"),
+    ):
+        for key, own, other in ((mine, job, "of-loan"), (others, "of-loan", job)):
+            refused = said(key, method, filled(path, "", other))
+            absent = said(key, method, filled(path, "", "absent"))
+            assert (refused.status, refused.json["code"]) == (404, "job-not-found")
+            assert refused.json["detail"] == absent.json["detail"].replace("absent", other)
+            assert said(key, method, filled(path, "", own)).status in (200, 202, 409)
+    assert said(mine, "GET", "/jobs?model=loan").status == 403
+    assert said(mine, "GET", "/jobs").status == 403
+    listed = said(others, "GET", "/jobs?model=loan").json["jobs"]
+    assert [one["id"] for one in listed] == ["of-loan"]
+    assert said(others, "GET", "/jobs?model=loan&before=of-loan").json["jobs"] == []
+    assert said(others, "GET", f"/jobs?model=loan&before={job}").status == 404
+
+    upload = said(mine, "POST", "/uploads", json.dumps(ROW).encode())
+    assert upload.status == 201
+    reference = json.dumps({"upload": upload.json["id"]}).encode()
+    for key, status in ((mine, 202), (kept.keys["predict"], 404), (others, 403)):
+        taken = said(key, "POST", "/models/iris/jobs", reference, REFERENCE.decode())
+        assert taken.status == status, taken.body
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/models/absent/jobs", "/models/absent/versions/1/jobs", "/process?model=absent"],
+)
+def test_who_may_not_ask_for_jobs_is_not_told_what_there_is(kept: Kept, path: str) -> None:
+    for name, status in ((NOBODY, 401), ("read", 403), ("predict", 404)):
+        refused = kept.up.ask(path, payload=ROW, headers={"x-api-key": kept.keys[name]})
+        assert refused.status == status
+        assert (b"iris" in refused.body) == (name == "predict")
 
 
 def test_a_revoked_key_is_refused_in_two_seconds(kept: Kept) -> None:

@@ -18,11 +18,18 @@ with open(sys.argv[1], "a") as log:
 if plan == "fail":
     sys.exit(7)
 print("ready", flush=True)
-for order in sys.stdin:
+held = ""
+for line in sys.stdin:
+    number, _, order = line.partition(" ")
     if order == f"die {sys.argv[2]}\\n":
         os._exit(1)
-    if order != f"sleep {sys.argv[2]}\\n":
-        print(f"{sys.argv[2]} heard {order}", end="", flush=True)
+    if order == f"sleep {sys.argv[2]}\\n":
+        continue
+    if order == "wait\\n":
+        held = f"{number} {sys.argv[2]} heard {order}"
+        continue
+    print(f"{number} {sys.argv[2]} heard {order}{held}", end="", flush=True)
+    held = ""
 """
 
 SUPERVISOR = """
@@ -48,8 +55,10 @@ async def supervise():
     await asyncio.wait((running, asyncio.create_task(ready.wait())), return_when="FIRST_COMPLETED")
     if ready.is_set():
         print("all ready", flush=True)
-        for order in orders:
-            print(await supervisor.ask(order.encode(), 1.0, late=late), flush=True)
+        for words in orders:
+            asked = [supervisor.ask(one.encode(), 1.0, late=late) for one in words.split(" + ")]
+            for reports in await asyncio.gather(*asked):
+                print(reports, flush=True)
     return await running
 
 sys.exit(asyncio.run(supervise()))
@@ -134,5 +143,19 @@ def test_every_worker_is_asked_and_one_that_does_not_report_is_replaced(tmp_path
         assert answers[0] == "{0: None, 1: b'1 heard die 0\\n'}"
         assert "1:" not in answers[1], "who does not report in time is left out"
         started(log, 4)
+        supervisor.terminate()
+        assert supervisor.wait(20) == 0
+
+
+def test_each_report_is_the_one_of_its_order_whichever_comes_first(tmp_path: Path) -> None:
+    supervisor, _ = start(tmp_path, "go", "wait + hello")
+    with supervisor:
+        assert supervisor.stdout is not None
+        said = [supervisor.stdout.readline().strip() for _ in range(3)]
+        assert said == [
+            "all ready",
+            "{0: b'0 heard wait\\n', 1: b'1 heard wait\\n'}",
+            "{0: b'0 heard hello\\n', 1: b'1 heard hello\\n'}",
+        ]
         supervisor.terminate()
         assert supervisor.wait(20) == 0

@@ -426,18 +426,18 @@ def _ended(call_id: str) -> Ended:
 )
 def test_deadlines_are_kept(door: Caller, options: dict[str, Any]) -> None:
     started = time.monotonic()
-    refused = door.ask("ModelInfer", _slow(1.0), **options)
+    refused = door.ask("ModelInfer", _slow(3.0), **options)
     assert refused.status is StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2.5
     assert _ended(options["metadata"][0][1]).status is StatusCode.DEADLINE_EXCEEDED
 
 
 def test_tritons_timeout_is_a_deadline_in_microseconds(door: Caller) -> None:
-    request = _slow(1.0)
+    request = _slow(3.0)
     request.parameters["timeout"].int64_param = 200_000
     started = time.monotonic()
     assert door.ask("ModelInfer", request).status is StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2.5
 
 
 def test_a_call_that_is_cancelled_ends(door: Caller) -> None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 _PAUSE_S = 0.02
 """Between an answer and the next request: what asks shares the machine with what answers."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its body, and the id that the caller brings, if any."""
+
+    body: bytes
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,24 +32,38 @@ class Answered:
     status: int
     header: str | None
     version: str | None
+    asked: Asked
+    body: bytes
 
 
 @dataclass
 class Connection:
-    """What came over one connection, and how it broke, if it did; ``port`` is the caller's own."""
+    """What came over one connection, and how and when it broke, if it did.
+
+    ``port`` is the caller's own, 0 where the connection never was; ``asked_s`` is when it asked
+    last. ``is_idle`` is one that broke with no request in flight.
+    """
 
     port: int = 0
     answers: list[Answered] = field(default_factory=list)
+    asked_s: float = field(default_factory=time.monotonic)
     broke: str = ""
+    broke_s: float = 0.0
+    is_idle: bool = False
 
 
 class Callers:
-    """Callers of ``url``, until the block is left; one whose connection breaks opens another."""
+    """Callers of ``url``, until the block is left; one whose connection breaks opens another.
 
-    def __init__(self, url: str, row: Mapping[str, Any], number: int = 32) -> None:
+    Each asks the one ``row`` again and again, or what it gives when it is called.
+    """
+
+    def __init__(
+        self, url: str, row: Mapping[str, Any] | Callable[[], Asked], number: int = 32
+    ) -> None:
         parts = urlsplit(url)
         self._netloc = parts.netloc
-        self._body = json.dumps(row).encode()
+        self._row = row
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._call) for _ in range(number)]
         self.connections: list[Connection] = []
@@ -91,7 +114,7 @@ class Callers:
             try:
                 self._ask(connection)
             except (OSError, http.client.HTTPException) as error:
-                connection.broke = repr(error)
+                connection.broke, connection.broke_s = repr(error), time.monotonic()
                 self._ended.wait(_PAUSE_S)
 
     def _ask(self, connection: Connection) -> None:
@@ -100,17 +123,29 @@ class Callers:
             asking.connect()
             connection.port = asking.sock.getsockname()[1]
             while not self._ended.is_set():
+                if asking.sock is None or select.select([asking.sock], [], [], 0)[0]:
+                    connection.is_idle = True
+                    raise ConnectionResetError("it was closed between two requests")
+                asked = self._row() if callable(self._row) else _asked(self._row)
+                connection.asked_s = time.monotonic()
                 head = {"content-type": "application/json"}
-                asking.request("POST", "/predict", self._body, head)
+                if asked.id:
+                    head["modelway-prediction-id"] = asked.id
+                asking.request("POST", "/predict", asked.body, head)
                 response = asking.getresponse()
-                said = json.loads(response.read())
-                header = response.headers.get("modelway-version")
+                body = response.read()
+                version = response.headers.get("modelway-version")
+                at_s, said = time.monotonic(), json.loads(body).get("version")
                 connection.answers.append(
-                    Answered(time.monotonic(), response.status, header, said.get("version"))
+                    Answered(at_s, response.status, version, said, asked, body)
                 )
                 self._ended.wait(_PAUSE_S)
         finally:
             asking.close()
+
+
+def _asked(row: Mapping[str, Any]) -> Asked:
+    return Asked(json.dumps(row).encode())
 
 
 def assert_moved(callers: Callers, before: str, after: str) -> float:

@@ -35,6 +35,14 @@ THROWING = """def rule(a):
         raise RuntimeError("three")
     return a
 """
+ABORTING = """import os
+
+
+def rule(a):
+    if a % 10 == 3:
+        os.abort()
+    return a
+"""
 PAUSING = """import time
 
 
@@ -55,10 +63,16 @@ def linked(control: Control, folder: Path, rules: Mapping[str, str], model: str 
     """Have rules be the versions of a model, each with its bundle."""
     for version, source in rules.items():
         bundle = function_bundle(folder / f"v{version}", source, "rule", NUMBERS)
-        digest = bundle_digest(bundle)
-        hexadecimal = digest.removeprefix("sha256:")
-        shutil.copytree(bundle, control.home.path / "bundles" / hexadecimal)
-        control.store.links.link(model, version, digest, None)
+        linked_bundle(control, bundle, model, version)
+
+
+def linked_bundle(control: Control, bundle: Path, model: str, version: str) -> str:
+    """Have a bundle be the version of a model; gives its digest."""
+    digest = bundle_digest(bundle)
+    hexadecimal = digest.removeprefix("sha256:")
+    shutil.copytree(bundle, control.home.path / "bundles" / hexadecimal)
+    control.store.links.link(model, version, digest, None)
+    return digest
 
 
 def moved(control: Control, version: str, model: str = "rule", alias: str = "champion") -> None:
@@ -84,9 +98,10 @@ def on_trial(
 
 
 class Load:
-    """Callers who ask endpoints again and again, one row a request."""
+    """Callers who ask endpoints again and again, one row a request, ``pause_s`` between two."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pause_s: float = 0.0) -> None:
+        self._pause_s = pause_s
         self._address = urlsplit(url).netloc
         self._stopped = threading.Event()
         self.statuses: Counter[tuple[str, int]] = Counter()
@@ -113,7 +128,7 @@ class Load:
     def _ask(self, name: str, number: int) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=10)
         asked = number
-        while not self._stopped.is_set():
+        while not self._stopped.wait(self._pause_s):
             asked += 1
             body = json.dumps({"a": float(asked % 100)})
             headers = {"content-type": "application/json"}

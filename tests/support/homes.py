@@ -89,6 +89,12 @@ class Up:
         """What a command shows with ``--json``."""
         return json.loads(self.cli(*words, "--json", exit_code=0, **environment).stdout)
 
+    def person(self, name: str, *scopes: str) -> tuple[str, ...]:
+        """The options by which somebody works on it from elsewhere, with a key of their own."""
+        allowed = [word for scope in scopes for word in ("--scope", scope)]
+        made = self.cli_json("key", "create", name, *allowed)
+        return "--server", self.said["administration"], "--key", made["key"]
+
     def children(self) -> Mapping[str, list[int]]:
         """The processes that it keeps running: ``answer`` (the workers), ``tend``, ``mlflow``."""
         found: dict[str, list[int]] = {}
@@ -213,12 +219,20 @@ def wait_until_ready(up: Up) -> None:
     """Wait until it takes requests; fails with its own words if it ends or takes too long."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and up.process.poll() is None:
-        # Its file may be of one that was killed before.
-        with contextlib.suppress(OSError, ValueError):
-            if up.said["pid"] == up.process.pid and "Serving " in up.log.read_text():
-                return
+        if is_ready(up):
+            return
         time.sleep(0.02)
     pytest.fail(f"modelway up did not become ready:\n{up.log.read_text()}")
+
+
+def is_ready(up: Up) -> bool:
+    """Whether it has said that it takes requests, and has not ended."""
+    if up.process.poll() is not None:
+        return False
+    # Its file may be of one that was killed before.
+    with contextlib.suppress(OSError, ValueError):
+        return up.said["pid"] == up.process.pid and "Serving " in up.log.read_text()
+    return False
 
 
 def wait_until(

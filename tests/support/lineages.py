@@ -13,6 +13,7 @@ from modelway.domain.errors import (
     RunNotFound,
     VersionNotFound,
 )
+from modelway.domain.references import RunReference
 from modelway.lineage.ports import Recorded
 from modelway.registry.models import ModelVersion, RegisteredModel, Run
 
@@ -23,9 +24,10 @@ class MemoryPredictions:
     def __init__(self, *recorded: Recorded) -> None:
         self.held = {one.prediction_id: one for one in recorded}
 
-    def find(self, prediction_id: str) -> Recorded:
+    def find(self, prediction_id: str, endpoint: str | None = None) -> Recorded:
         """A prediction. Raises PredictionNotFound."""
-        if prediction_id not in self.held:
+        held = self.held.get(prediction_id)
+        if held is None or endpoint not in (None, held.endpoint):
             raise PredictionNotFound(prediction_id)
         return self.held[prediction_id]
 
@@ -71,6 +73,11 @@ class MemoryRegistry:
         if run_id not in self.runs:
             raise RunNotFound(f"the registry has no run {run_id!r}")
         return self.runs[run_id]
+
+    def registered_from(self, reference: RunReference) -> Sequence[ModelVersion]:
+        """The versions of any model that were registered from what a run has logged."""
+        self.run(reference.run_id)
+        return [one for one in self.held if one.source == str(reference)]
 
     def fetch(self, version: ModelVersion, folder: Path) -> None:
         """The files of a version: there are none in memory."""

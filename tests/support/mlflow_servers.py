@@ -10,6 +10,8 @@ import fcntl
 import importlib.util
 import json
 import os
+import pickle
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,7 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 
+from modelway.backends.mlflow_rest import MlflowRegistry
 from modelway.composition.mlflow_server import READY_S, is_up, server_command
 from support.live import absent
 
@@ -166,3 +171,14 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def pickled_version(url: str, folder: Path) -> str:
+    """A model of one version, which is a pickle, registered from a new folder; gives its name."""
+    folder.mkdir()
+    rows, labels = load_iris(return_X_y=True, as_frame=True)
+    model = LogisticRegression(max_iter=1000).fit(rows, labels)
+    (folder / "model.pickle").write_bytes(pickle.dumps(model))
+    name = f"pickled-{secrets.token_hex(4)}"
+    MlflowRegistry(url).register(name, folder, None, {})
+    return name

@@ -31,7 +31,10 @@ def revision(number: int, name: str = "loan", live: str | None = "loan@champion"
 
 def proposal(id: str = "p1", *, at: datetime = NOON, model: str = "loan") -> Proposal:
     """An open proposal."""
-    return Proposal(id, model, "champion", "8", "ann", "better", at, at + timedelta(days=1))
+    return Proposal(
+        *(id, model, "champion", "8", "ann", "better", at, at + timedelta(days=1)),
+        from_version="6",
+    )
 
 
 def key(id: str = "k1", *, at: datetime = NOON) -> Key:

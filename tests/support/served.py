@@ -27,6 +27,7 @@ from modelway.bundles.record import ParityReport, Record, write_record
 from modelway.bundles.store import open_bundle
 from modelway.compilers.graph import Graph
 from modelway.composition.frameworks import open_runtime
+from modelway.composition.isolation import opener
 from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
 from modelway.endpoints.router import EndpointRouter, Routing
 from modelway.inference.catalogue import Catalogue, Entry
@@ -150,14 +151,22 @@ def tensor_bundle(folder: Path) -> Path:
 
 
 def function_bundle(
-    folder: Path, source: str, entry: str, signature: Signature, *, layout: Layout = "columns"
+    folder: Path,
+    source: str,
+    entry: str,
+    signature: Signature,
+    *,
+    layout: Layout = "columns",
+    row_wise: bool = False,
 ) -> Path:
-    """A bundle of a Python function."""
+    """A bundle of a Python function, of which requests are merged where it is ``row_wise``."""
     (folder / ORIGINAL).mkdir(parents=True)
     (folder / ORIGINAL / f"{folder.name}_rules.py").write_text(source)
     path = f"{ORIGINAL}/{folder.name}_rules.py"
     original = OriginalModel("python_function", path, "python", entry)
-    manifest = Manifest(FORMAT_VERSION, Task.FUNCTION, "python_function", original, layout)
+    manifest = Manifest(
+        *(FORMAT_VERSION, Task.FUNCTION, "python_function", original, layout), row_wise=row_wise
+    )
     return _written(folder, manifest, signature, None)
 
 
@@ -189,8 +198,8 @@ def catalogue_of(**settings: Any) -> Catalogue:
     """A catalogue of nothing, which opens what is added by the real runtimes."""
     inference = replace(InferenceSettings(threads=2), **settings)
 
-    def load(name: str, version: str, folder: Path) -> LoadedModel:
-        opened = partial(open_runtime, allow_pickle=True)
+    def load(name: str, version: str, folder: Path, apart: bool) -> LoadedModel:
+        opened = opener(inference, allow_pickle=True, apart=apart)
         return load_model(name, folder, opened, inference, version=version)
 
     return Catalogue(load, InferenceMetrics(Metrics(Slot.in_memory())), inference)

@@ -12,7 +12,10 @@ _PIECE_BYTES = 65536
 
 
 class Relay:
-    """Passes connections on to the server at ``url``, from an address of its own."""
+    """Passes connections on to the server at ``url``, from an address of its own.
+
+    ``turned_away`` is how many came while it was severed.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -20,6 +23,7 @@ class Relay:
         self._target = (parts.hostname, parts.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._severed = False
+        self.turned_away = 0
         self._open: set[socket.socket] = set()
         self._host = f"Host: {parts.hostname}:{parts.port}\r\n".encode()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -57,6 +61,7 @@ class Relay:
     def _serve(self, caller: socket.socket) -> None:
         with caller, contextlib.suppress(OSError):
             if self._severed:
+                self.turned_away += 1
                 return
             with socket.create_connection(self._target) as server:
                 ends = {caller, server}

@@ -17,12 +17,13 @@ import re
 import signal
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from support.administered import Administered
+from support.homes import callers_of
 from support.live import Service
 from support.served import FLOWER, compiled_bundle, flower_graph
 from support.witness import pss_mb
@@ -35,7 +36,6 @@ _ROW = json.dumps({"sepal_length": 5.0, "petal_width": 2.2}).encode()
 _PATH = f"/models/{NAME}/predict"
 _SAID = re.compile(rb'"2":([0-9.]+)')
 _LENGTH = re.compile(rb"content-length: ([0-9]+)", re.IGNORECASE)
-_SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
 def soak_bundles(folder: Path, number: int) -> list[Path]:
@@ -185,7 +185,7 @@ class Soak:
             workers = _children(self._service.process.pid)
             victim = workers[self.found.kills % len(workers)]
             os.kill(victim, signal.SIGSTOP)
-            self._killed.update(dict.fromkeys(_callers_of(victim), self._elapsed()))
+            self._killed.update(dict.fromkeys(callers_of(victim), self._elapsed()))
             os.kill(victim, signal.SIGKILL)
             self.found.kills += 1
             died = time.monotonic()
@@ -229,22 +229,6 @@ class Soak:
 def _children(process: int) -> list[int]:
     path = Path(f"/proc/{process}/task/{process}/children")
     return [int(word) for word in path.read_text().split()]
-
-
-def _callers_of(process: int) -> Iterator[int]:
-    """The ports at the other end of a process's connections."""
-    inodes = set()
-    for link in Path(f"/proc/{process}/fd").iterdir():
-        try:
-            found = _SOCKET.match(str(link.readlink()))
-        except OSError:
-            continue
-        if found:
-            inodes.add(found[1])
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if words[9] in inodes:
-            yield int(words[2].rpartition(":")[2], 16)
 
 
 def figures(found: Soaked, rhythm: Rhythm) -> Mapping[str, object]:

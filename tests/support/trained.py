@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,13 +20,15 @@ from modelway.composition.mlflow_server import is_up
 from support.documents import blocks, commands
 from support.homes import Homes, Up, wait_until
 from support.live import ROOT
+from support.patience import promised
 
 TUTORIAL = ROOT / "docs" / "tutorials" / "promote-a-model.md"
 TRANSCRIPT = "transcript.json"
 ROW = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
-FOLLOWED_S = 5.0
+FOLLOWED_S = promised(5.0)
 """How long a reader takes at least from one command to the next."""
 
+_ID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -53,8 +56,10 @@ class _Reader:
         self._line = ""
 
     def here(self, text: str) -> str:
-        """What is shown, with the addresses that things have here."""
+        """What is shown, with the addresses and the last answer's id that there are here."""
         assert self._up is not None
+        if self.transcript["answers"]:
+            text = _ID.sub(self.transcript["answers"][-1]["answer"]["prediction_id"], text)
         text = text.replace("http://127.0.0.1:8080", self._up.url)
         return text.replace("http://127.0.0.1:8091", self._up.registry)
 

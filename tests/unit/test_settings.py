@@ -12,8 +12,16 @@ from modelway.settings import Settings, load_settings, setting_fields
 EMPTY = {
     *("serve.socket", "serve.default", "serve.trusted_proxies", "rest.prefix", "rest.sagemaker"),
     *("serve.tls_cert", "serve.tls_key", "rest.cors_origins"),
-    *("store.url", "registry.url", "registry.trusted", "registry.protected"),
-    *("inference.pinned", "records.dropped", "records.hashed"),
+    *(
+        "store.url",
+        "bundles.url",
+        "records.url",
+        "registry.url",
+        "registry.trusted",
+        "registry.protected",
+    ),
+    *("inference.pinned", "records.dropped", "records.hashed", "shadows.remotes"),
+    *("jobs.broker", "jobs.callbacks", "jobs.callback_secret"),
 }
 """Settings of text that say nothing unless they are set."""
 
@@ -113,7 +121,7 @@ def test_every_setting_has_help_and_every_number_a_range() -> None:
         if one.kind in (int, float):
             assert one.minimum is not None, one.name
             assert one.maximum is not None, one.name
-            plain = one.name.endswith(".port") or one.name == "telemetry.access_log"
+            plain = one.name.endswith("port") or one.name == "telemetry.access_log"
             assert one.unit or plain, one.name
 
 
@@ -126,3 +134,24 @@ def test_columns_have_commas_between_and_may_have_spaces_inside(tmp_path: Path) 
 def test_a_prefix_is_checked_where_it_is_read() -> None:
     with pytest.raises(BadValue, match=r"rest\.prefix: expected a path"):
         load_settings({"rest.prefix": "a b"}, environment={})
+
+
+def test_remotes_are_names_and_addresses(tmp_path: Path) -> None:
+    toml = '[shadows]\nremotes = "old=https://a.example/v2/models/x/, b.2=http://[::1]:81/m"\n'
+    assert settings(tmp_path, toml).shadows.urls == {
+        "old": "https://a.example/v2/models/x",
+        "b.2": "http://[::1]:81/m",
+    }
+
+
+@pytest.mark.parametrize(
+    "remotes",
+    [
+        *("old", "old=", "old=a.example/x", "old=file:///etc/passwd", "7=http://a/x"),
+        *("old=http://ann:secret@a/x", "old=http://a/x?key=1", "old=http://a:port/x"),
+        *("old=http:///x", "old=http://a/x,old=http://b/x", "o/ld=http://a/x"),
+    ],
+)
+def test_what_is_no_remote_is_refused(tmp_path: Path, remotes: str) -> None:
+    with pytest.raises(BadValue, match=r"shadows\.remotes"):
+        settings(tmp_path, MODELWAY__SHADOWS__REMOTES=remotes)

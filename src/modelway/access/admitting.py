@@ -18,9 +18,9 @@ from hashlib import sha256
 
 from modelway.access.keys import Key, Scope
 from modelway.access.limits import Bucket
-from modelway.access.making import PREFIX, parts_of
-from modelway.access.permitting import permit, permit_scopes
-from modelway.access.routes import Rule
+from modelway.access.making import PREFIX, is_id, parts_of
+from modelway.access.permitting import permit, permit_endpoint, permit_scopes
+from modelway.access.routes import Concerns, Rule
 from modelway.domain.errors import RateLimited, Unauthenticated
 
 MOST_TEXTS = 4096
@@ -117,8 +117,14 @@ class Keys:
         if rule.scopes is None:
             return None
         known = self._calling(headers)
-        permit(known.key, rule.scopes, endpoint)
+        permit_scopes(known.key, rule.scopes)
+        if rule.concerns is not Concerns.CALLER:
+            permit_endpoint(known.key, endpoint)
         return known.actor
+
+    def key(self, headers: Mapping[str, str]) -> Key:
+        """The key that came, whatever it allows. Raises Unauthenticated, RateLimited."""
+        return self._calling(headers).key
 
     def caller(self, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Key:
         """The key that came, which has one of the scopes; whether it is for an endpoint is to be
@@ -174,6 +180,14 @@ class Keys:
             self._by_digest.clear()
         self._by_digest[sha256(text.encode()).digest()] = known
         return known
+
+
+def claimed_id(headers: Mapping[str, str]) -> str:
+    """The id of the key that somebody claims to have, empty where what came is no key's."""
+    text = headers.get("authorization", "")
+    text = text[7:] if text.startswith(_BEARER) else _other_text(text, headers)
+    id, _ = parts_of(text)
+    return id if is_id(id) else ""
 
 
 def _other_text(authorization: str, headers: Mapping[str, str]) -> str:

@@ -93,6 +93,11 @@ def parts_of(text: str) -> tuple[str, bytes]:
     return (id if prefix == "mw" else ""), sha256(secret.encode(errors="replace")).digest()
 
 
+def is_id(text: str) -> bool:
+    """Whether this may be the id of a key: what else stands in its place may be a secret."""
+    return len(text) == _ID_LENGTH and all(one in _ID_LETTERS for one in text)
+
+
 def _checked_name(name: str) -> str:
     if not name or name != name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise InvalidName(

@@ -6,11 +6,13 @@ open. HEAD is as GET, OPTIONS as what it asks about: open.
 
     what for                                        any of these scopes, or admin
     health, readiness, the pages, protocol names    nobody is asked
-    inference                                       predict
+    inference, jobs                                 predict
+    uploads, which are their sender's alone         predict
+    how jobs stand, their results                   predict, read
     what models look like                           predict, read
     labels                                          label
     records, traces, states, statistics, history    read
-    loading, promoting, changing endpoints          deploy
+    loading, promoting, changing endpoints, jobs    deploy
     deciding on a promotion that waits              approve
     keys, the audit trail, erasing, keeping         admin
 """
@@ -38,11 +40,13 @@ class Concerns(StrEnum):
 
     ``ENDPOINT`` is the one that the request names, or the default one. ``RECORD`` is that of the
     prediction whose id the request names, known once it was looked up. ``ALL`` is no single one.
+    ``CALLER`` is what is the key's own, whichever endpoints it is for.
     """
 
     ENDPOINT = "endpoint"
     RECORD = "record"
     ALL = "all"
+    CALLER = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Rule:
     @property
     def is_inference(self) -> bool:
         """Whether the data plane asks for itself, once it knows the endpoint."""
-        return self.scopes == _PREDICT
+        return self.scopes == _PREDICT and self.concerns is Concerns.ENDPOINT
 
 
 Asked = tuple[Door, str, str]
@@ -71,11 +75,14 @@ _ADMIN = frozenset((Scope.ADMIN,))
 
 OPEN = Rule(None)
 INFERENCE = Rule(_PREDICT, Concerns.ENDPOINT)
+_PREDICT_OWN = Rule(_PREDICT, Concerns.CALLER)
 _DESCRIBE_ONE, _DESCRIBE_ALL = Rule(_DESCRIBE, Concerns.ENDPOINT), Rule(_DESCRIBE)
+_JOB, _CANCEL = Rule(_DESCRIBE, Concerns.RECORD), Rule(_PREDICT, Concerns.RECORD)
 _READ_ONE, _READ_ALL = Rule(_READ, Concerns.ENDPOINT), Rule(_READ)
 _READ_RECORD = Rule(_READ, Concerns.RECORD)
 _LABEL_RECORD = Rule(_LABEL, Concerns.RECORD)
 _DEPLOY_ONE, _DEPLOY_ALL = Rule(_DEPLOY, Concerns.ENDPOINT), Rule(_DEPLOY)
+_DEPLOY_RECORD = Rule(_DEPLOY, Concerns.RECORD)
 _APPROVE_ALL = Rule(_APPROVE)
 ADMIN_ONLY = Rule(_ADMIN)
 
@@ -94,7 +101,8 @@ _HTTP: Mapping[Rule, str] = {
         GET /models/{name}/predict  POST /models/{name}/predict
         GET /models/{name}/versions/{version}/predict
         POST /models/{name}/versions/{version}/predict
-        POST /models/{name}/invoke
+        POST /models/{name}/invoke  POST /models/{name}/jobs
+        POST /models/{name}/versions/{version}/jobs  POST /process
         POST /invocations
         POST /v2/models/{name}/infer  POST /v2/models/{name}/versions/{version}/infer
         POST /v1/models/{name}:predict
@@ -108,7 +116,7 @@ _HTTP: Mapping[Rule, str] = {
         POST /v1/models/{name}/labels/{label}:regress
     """,
     _DESCRIBE_ALL: """
-        GET /openapi.json  GET /models  GET /v2/models  GET /v1/models
+        GET /openapi.json  GET /models  GET /v2/models  GET /v1/models  GET /jobs
         POST /v2/repository/index
     """,
     _DESCRIBE_ONE: """
@@ -122,6 +130,9 @@ _HTTP: Mapping[Rule, str] = {
     _READ_ALL: "GET /v2/models/stats",
     _READ_ONE: "GET /v2/models/{name}/stats  GET /v2/models/{name}/versions/{version}/stats",
     _LABEL_RECORD: "POST /labels",
+    _PREDICT_OWN: "POST /uploads",
+    _JOB: "GET /jobs/{id}  GET /jobs/{id}/result  GET /process",
+    _CANCEL: "DELETE /jobs/{id}",
     _DEPLOY_ALL: "POST /models",
     _DEPLOY_ONE: "DELETE /models/{name}",
 }
@@ -154,13 +165,16 @@ _ADMINISTRATION: Mapping[Rule, str] = {
         GET /registry/{name}/versions  GET /registry/{name}/versions/{version}
         GET /registry/{name}/proposals
         GET /endpoints
-        POST /records/query  GET /records/coverage
+        POST /records/query  GET /records/coverage  GET /jobs  GET /jobs/depths
     """,
     _READ_ONE: """
         GET /endpoints/{name}  GET /endpoints/{name}/history  GET /endpoints/{name}/verdict
     """,
-    _READ_RECORD: "GET /records/{id}  GET /trace/{id}  POST /trace/{id}/replay",
+    _READ_RECORD: """
+        GET /records/{id}  GET /trace/{id}  POST /trace/{id}/replay  GET /jobs/{id}
+    """,
     _LABEL_RECORD: "POST /labels",
+    _DEPLOY_RECORD: "POST /jobs/{id}/retry  DELETE /jobs/{id}",
     _DEPLOY_ALL: """
         POST /registry/{name}/versions  DELETE /registry/{name}/versions/{version}
         POST /registry/{name}/versions/{version}/archive

@@ -26,6 +26,7 @@ import pyarrow as pa
 from modelway.domain.signature import Datatype, Scalar
 from modelway.domain.tables import NUMPY_DTYPES, Array
 from modelway.records.frames import OK, Frame, Named
+from modelway.records.joining import RECORDED_AT, joined
 from modelway.records.values import Texts, Values
 
 COLUMNS = b"modelway.columns"
@@ -44,9 +45,9 @@ class Shelf:
 
 
 def shelved(frames: Iterable[Frame]) -> dict[Shelf, pa.Table]:
-    """The records of frames as one table a shelf, in the order of the frames."""
+    """The records of frames as one table a shelf; alike ones are in the order of the frames."""
     found: dict[Shelf, list[pa.Table]] = {}
-    for frame in frames:
+    for frame in joined(frames):
         table, days = _table(frame)
         layout = layout_of(table.schema)
         for number in np.unique(days).tolist():
@@ -120,10 +121,11 @@ class _Places:
 
 
 def _table(frame: Frame) -> tuple[pa.Table, npt.NDArray[np.int64]]:
-    """The records of a frame, and the day of each, counted from 1970."""
+    """The records of a joined frame, and the day of each, counted from 1970."""
     head, places = frame.head, _Places(frame)
     n = len(places.request)
     event_at = _required(frame, "event_at")[places.request]
+    recorded_at = _required(frame, RECORDED_AT)[places.request]
     identity = head.identity
     columns: dict[str, pa.Array] = {
         "prediction_id": places.of_requests(_optional(frame, "ids", pa.string())),
@@ -134,7 +136,7 @@ def _table(frame: Frame) -> tuple[pa.Table, npt.NDArray[np.int64]]:
         "digest": pa.repeat(pa.scalar(identity.digest, pa.string()), n),
         "role": pa.repeat(identity.role, n),
         "event_time": pa.array(event_at).cast(pa.timestamp("us")),
-        "record_time": pa.repeat(pa.scalar(head.recorded_at, pa.timestamp("us")), n),
+        "record_time": pa.array(recorded_at).cast(pa.timestamp("us")),
         "status": _status(frame, places),
         "latency_s": places.of_requests(pa.array(_required(frame, "latency"))),
         "principal": places.of_requests(_optional(frame, "principal", pa.string())),

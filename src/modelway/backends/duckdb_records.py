@@ -26,14 +26,21 @@ import pyarrow.parquet as pq
 from modelway.backends.arrow_records import Shelf, columns_in, shelved
 from modelway.backends.duckdb_export import write_rows
 from modelway.backends.duckdb_views import NESTED, Relation, statements
-from modelway.backends.parquet_files import PartFile, Snapshot, snapshot
-from modelway.domain.errors import DeadlineExceeded, InvalidInput, PredictionNotFound, Unavailable
+from modelway.backends.parquet_files import Snapshot
+from modelway.backends.parquet_look import Look, look
+from modelway.backends.parquet_sent import SentRecords
+from modelway.domain.errors import InvalidInput, PredictionNotFound, Unavailable
+from modelway.domain.stopping import Limit
 from modelway.records.frames import frames_in
 from modelway.records.labels import Label
 from modelway.records.ports import Answers, Coverage, ExportFormat
 
 Result = TypeVar("Result")
 
+MOST_BYTES = 32 * 1024 * 1024
+"""About so many bytes one query gives where its rows are bounded."""
+
+_NUMBER_BYTES = 8
 _TRIES = 20
 _WAIT_S = 0.005
 _CLOSED = {
@@ -85,7 +92,9 @@ _AGES = ("<1h", "<1d", "<7d", "older")
 class DuckdbRecords:
     """Reads the records below ``root``; ``labels`` gives the newest label of every row.
 
-    ``deadline_s`` is how long a statement may take. Any thread may ask.
+    ``sent`` are those that lie elsewhere, None where none do. ``deadline_s`` is how long a
+    statement may take; it ends before, when what ``left`` gives its thread is set. Any thread may
+    ask.
     """
 
     def __init__(
@@ -93,29 +102,35 @@ class DuckdbRecords:
         root: Path,
         labels: Callable[[], Iterable[Label]] = tuple,
         deadline_s: float = 300.0,
+        sent: SentRecords | None = None,
+        left: Callable[[], threading.Event] = threading.Event,
     ) -> None:
         self._root = root
+        self._sent = sent
         self._labels = labels
         self._deadline_s = deadline_s
+        self._left = left
 
     def query(self, sql: str, *, most_rows: int | None = None) -> Answers:
-        """What one SELECT gives, at most ``most_rows`` rows of it.
+        """What one SELECT gives, at most ``most_rows`` rows and ``MOST_BYTES`` of it.
+
+        Without ``most_rows`` all of it is given.
 
         Raises:
             InvalidInput: it is not one SELECT, wants what is not there, or cannot be answered.
             DeadlineExceeded: it took too long.
-            Unavailable: the files were changed again and again while they were read.
+            Unavailable: whoever asked has left, the files were changed again and again while they
+                were read, or records that lie elsewhere cannot be reached.
         """
         check_select(sql)
 
         def answer() -> Answers:
-            with self._opened() as connection:
+            with self._opened(sql) as connection:
                 found = connection.execute(sql)
                 columns = [one[0] for one in found.description]
                 if most_rows is None:
                     return Answers(columns, found.fetchall())
-                rows = found.fetchmany(most_rows + 1)
-                return Answers(columns, rows[:most_rows], len(rows) > most_rows)
+                return Answers(columns, *_first(found, most_rows))
 
         return _steady(answer)
 
@@ -128,13 +143,14 @@ class DuckdbRecords:
 
         Raises:
             PredictionNotFound: there is none.
+            Unavailable: none is here, and records that lie elsewhere cannot be reached.
         """
-        day = _day_of(prediction_id)
-        days = None if day is None else [day + timedelta(days=k) for k in (-1, 0, 1)]
-        found = _steady(lambda: self._of(prediction_id, snapshot(self._root, days)))
-        if not found and days is not None:
-            # Callers may bring ids that were made on another day.
-            found = _steady(lambda: self._of(prediction_id, snapshot(self._root)))
+        try:
+            found = self._found(prediction_id, self._looked)
+        except Unavailable:
+            found = self._found(prediction_id, lambda days: look(self._root, None, days))
+            if not found:
+                raise
         if not found:
             raise PredictionNotFound(prediction_id)
         return sorted(found, key=_order)
@@ -150,7 +166,7 @@ class DuckdbRecords:
         check_select(sql)
 
         def written() -> int:
-            with self._opened() as connection:
+            with self._opened(sql) as connection:
                 return write_rows(connection, sql, path, form)
 
         return _steady(written)
@@ -160,60 +176,87 @@ class DuckdbRecords:
         now = datetime.now(UTC).replace(tzinfo=None)
 
         def counted() -> list[Coverage]:
-            with self._opened() as connection:
+            with self._opened(_COVERAGE) as connection:
                 rows = connection.execute(_COVERAGE, {"now": now}).fetchall()
             return [Coverage(name, _AGES[age], n, labelled) for name, age, n, labelled in rows]
 
         return _steady(counted)
 
     @contextmanager
-    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that sees the views and nothing else, for as long as a statement may take.
+    def _opened(self, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for ``sql`` that sees the views alone, for as long as it may take.
 
         Raises:
             FileNotFoundError: files that were to be read have been replaced.
         """
-        records = snapshot(self._root)
+        records = self._looked()
         with duckdb.connect(":memory:", config=dict(_CLOSED)) as connection:
             relations: dict[str, list[Relation]] = {}
             for place, (shelf, one) in enumerate(_sources(records)):
                 name = f"_records_{place}"
                 connection.register(name, one)
                 relations.setdefault(shelf.endpoint, []).append((name, one.schema))
-            connection.register("labels", _label_table(self._labels()))
-            for statement in statements(relations):
+            # Labels are read whole: only for what names them, or ``labelled``.
+            with_labels = "label" in sql.lower()
+            if with_labels:
+                connection.register("labels", _label_table(self._labels()))
+            for statement in statements(relations, labelled=with_labels):
                 connection.execute(statement)
             connection.execute("SET lock_configuration = true")
-            timer = threading.Timer(self._deadline_s, connection.interrupt)
-            timer.daemon = True
-            timer.start()
+            limit = Limit(self._deadline_s, self._left())
             try:
-                yield connection
-            except duckdb.InterruptException as error:
-                raise DeadlineExceeded(f"the query took over {self._deadline_s:g} s") from error
+                with limit.on("the query", connection.interrupt):
+                    yield connection
             except duckdb.Error as error:
-                if snapshot(self._root).parts != records.parts:
+                if self._looked().files != records.files:
                     raise FileNotFoundError("the records were changed") from error
                 raise InvalidInput(f"the query cannot be answered: {error}") from error
-            finally:
-                timer.cancel()
 
-    def _of(self, prediction_id: str, records: Snapshot) -> list[Mapping[str, Any]]:
+    def _looked(self, days: Sequence[date] | None = None) -> Look:
+        return look(self._root, self._sent, days)
+
+    def _found(
+        self, prediction_id: str, looked: Callable[[Sequence[date] | None], Look]
+    ) -> list[Mapping[str, Any]]:
+        day = _day_of(prediction_id)
+        days = None if day is None else [day + timedelta(days=k) for k in (-1, 0, 1)]
+        found = _steady(lambda: self._of(prediction_id, looked(days)))
+        if not found and days is not None:
+            # Callers may bring ids that were made on another day.
+            found = _steady(lambda: self._of(prediction_id, looked(None)))
+        return found
+
+    def _of(self, prediction_id: str, records: Look) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
-        files: dict[tuple[str, str], list[str]] = {}
-        for part in records.parts:
-            key = (part.shelf.endpoint, part.shelf.layout)
-            files.setdefault(key, []).append(str(part.path))
-        with duckdb.connect(":memory:") as connection:
-            for paths in files.values():
-                # Row groups are passed over by the range of their ids and by their Bloom filters.
-                parameters = {"files": paths, "id": prediction_id}
-                rows = connection.sql(_OF_ONE, params=parameters).to_arrow_table().to_pylist()
-                found += _whole(rows, columns_in(pq.read_schema(paths[0])) if rows else [])
-        for _, table in _unsealed(records):
+        for _, paths, filesystem in records.groups():
+            with records.told():
+                rows = _rows_of(prediction_id, paths, filesystem)
+                if rows:
+                    schema = pq.read_schema(paths[0], filesystem=filesystem)
+                    found += _whole(rows, columns_in(schema))
+        for _, table in _unsealed(records.here):
             mine = ds.field("prediction_id") == prediction_id
             found += _whole(table.filter(mine).to_pylist(), columns_in(table.schema))
         return found
+
+
+def _rows_of(prediction_id: str, paths: Sequence[str], filesystem: Any) -> list[dict[str, Any]]:
+    """The records of a prediction in some files of one layout.
+
+    Raises:
+        FileNotFoundError: one has been replaced.
+    """
+    with duckdb.connect(":memory:") as connection:
+        if filesystem is not None:
+            connection.register_filesystem(filesystem)
+            paths = [str(filesystem.unstrip_protocol(one)) for one in paths]
+        # Row groups are passed over by the range of their ids and by their Bloom filters.
+        parameters = {"files": paths, "id": prediction_id}
+        try:
+            found = connection.sql(_OF_ONE, params=parameters).to_arrow_table().to_pylist()
+        except duckdb.Error as error:
+            raise FileNotFoundError(f"records cannot be read: {error}") from error
+    return list(found)
 
 
 def _order(record: Mapping[str, Any]) -> tuple[bool, str, int]:
@@ -245,6 +288,29 @@ def check_select(sql: str) -> None:
         )
 
 
+def _first(found: duckdb.DuckDBPyConnection, most_rows: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """The first rows of what was found, and whether there are more."""
+    rows: list[tuple[Any, ...]] = []
+    n_bytes = 0
+    while (row := found.fetchone()) is not None:
+        n_bytes += _size(row)
+        if len(rows) == most_rows or n_bytes > MOST_BYTES:
+            return rows, True
+        rows.append(row)
+    return rows, False
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes as JSON."""
+    if isinstance(value, str | bytes):
+        return len(value) + 3
+    if isinstance(value, Mapping):
+        return sum(_size(one) for pair in value.items() for one in pair) + 2
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value)) + 2
+    return _NUMBER_BYTES
+
+
 def _steady(work: Callable[[], Result]) -> Result:
     """The result of work on a snapshot, tried again where files were replaced meanwhile."""
     for tried in range(_TRIES):
@@ -256,16 +322,14 @@ def _steady(work: Callable[[], Result]) -> Result:
     raise Unavailable(f"the records changed while they were read: {last}") from last
 
 
-def _sources(records: Snapshot) -> Iterator[tuple[Shelf, ds.Dataset | pa.Table]]:
+def _sources(records: Look) -> Iterator[tuple[Shelf, ds.Dataset | pa.Table]]:
     """One relation for the files of an endpoint and layout, and one for what is not sealed."""
-    parts: dict[tuple[str, str], list[PartFile]] = {}
-    for part in records.parts:
-        parts.setdefault((part.shelf.endpoint, part.shelf.layout), []).append(part)
-    for same in parts.values():
-        schema = pq.read_schema(same[0].path)
-        paths = [str(part.path) for part in same]
-        yield same[0].shelf, ds.dataset(paths, schema=schema, format="parquet")
-    yield from _unsealed(records)
+    for shelf, paths, filesystem in records.groups():
+        with records.told():
+            schema = pq.read_schema(paths[0], filesystem=filesystem)
+            found = ds.dataset(paths, schema=schema, format="parquet", filesystem=filesystem)
+        yield shelf, found
+    yield from _unsealed(records.here)
 
 
 def _unsealed(records: Snapshot) -> Iterator[tuple[Shelf, pa.Table]]:

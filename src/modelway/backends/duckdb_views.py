@@ -54,8 +54,11 @@ Relation = tuple[str, pa.Schema]
 """The name of a relation, and its schema."""
 
 
-def statements(relations: Mapping[str, Sequence[Relation]]) -> Iterable[str]:
-    """What makes the views over the relations of each endpoint; ``labels`` is there already."""
+def statements(relations: Mapping[str, Sequence[Relation]], *, labelled: bool) -> Iterable[str]:
+    """What makes the views over the relations of each endpoint.
+
+    Where ``labelled``, that view is made too, and ``labels`` is there already.
+    """
     taken = {name.lower() for name in RESERVED}
     everything = []
     for endpoint, its in sorted(relations.items()):
@@ -69,7 +72,8 @@ def statements(relations: Mapping[str, Sequence[Relation]]) -> Iterable[str]:
         yield f"CREATE VIEW {PREDICTIONS} AS {' UNION ALL '.join(everything)}"
     else:
         yield _EMPTY
-    yield _LABELLED
+    if labelled:
+        yield _LABELLED
 
 
 def quoted(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -82,3 +83,8 @@ class MlflowCalls:
                 f"the registry at {self.url} answered what cannot be read: {error}",
                 hint="is it the address of an MLflow server?",
             ) from error
+
+
+def now_ms() -> int:
+    """The time as MLflow writes it, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

@@ -69,15 +69,29 @@ def place_of_run(calls: MlflowCalls, reference: RunReference) -> Place:
         RunNotFound: there is no such run.
     """
     run = run_said(calls, reference.run_id)
-    first, _, below = reference.path.partition("/")
-    for output in reversed(run.outputs.model_outputs):
-        logged = _logged(calls, output.model_id)
-        if logged.info.name == first:
-            return _of_logged(logged, below)
+    found = _logged_by(calls, run, reference)
+    if found is not None:
+        return _of_logged(*found)
     root = proxied_path(run.info.artifact_uri or "")
     if root is not None:
         return Place(f"{root}/{reference.path}")
     return Place(reference.path, run_id=reference.run_id)
+
+
+def source_of_run(calls: MlflowCalls, reference: RunReference) -> tuple[str, str | None]:
+    """What MLflow calls the source of a version that is registered from what a run has logged; and
+    the id of the logged model, if that is one.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached.
+        RunNotFound: there is no such run.
+    """
+    run = run_said(calls, reference.run_id)
+    found = _logged_by(calls, run, reference)
+    if found is None or found[1]:
+        return f"{run.info.artifact_uri}/{reference.path}", None
+    model_id = found[0].info.model_id
+    return f"models:/{model_id}", model_id
 
 
 def proxied_path(uri: str) -> str | None:
@@ -94,6 +108,19 @@ def path_within(uri: str, root: str) -> str | None:
     if uri == root:
         return ""
     return uri.removeprefix(root + "/") if root and uri.startswith(root + "/") else None
+
+
+def _logged_by(
+    calls: MlflowCalls, run: RunSaid, reference: RunReference
+) -> tuple[LoggedModelSaid, str] | None:
+    """The model that a run has logged by the first name of the path, the latest of several, and the
+    path below it; None where there is none."""
+    first, _, below = reference.path.partition("/")
+    for output in reversed(run.outputs.model_outputs):
+        logged = _logged(calls, output.model_id)
+        if logged.info.name == first:
+            return logged, below
+    return None
 
 
 def _logged(calls: MlflowCalls, model_id: str) -> LoggedModelSaid:

@@ -7,28 +7,24 @@ Source: MLflow 3.17, "REST API"; the paths are the same since 2.9.
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelway.backends.mlflow_answers import RunSaid, model_of, run_of, version_of
-from modelway.backends.mlflow_calls import MlflowCalls
-from modelway.backends.mlflow_files import download, files_of, upload
+from modelway.backends.mlflow_answers import model_of, run_of, version_of
+from modelway.backends.mlflow_calls import MlflowCalls, now_ms
+from modelway.backends.mlflow_files import Place, download
 from modelway.backends.mlflow_http import Absent, MlflowHttp
-from modelway.backends.mlflow_places import place_of, place_of_run, proxied_path, run_said
+from modelway.backends.mlflow_places import place_of, place_of_run, run_said, source_of_run
+from modelway.backends.mlflow_registering import create_version, register_files
 from modelway.domain.errors import (
+    InvalidSource,
     ModelNotFound,
     ModelwayError,
-    RegistryUnavailable,
+    NotFound,
     VersionNotFound,
 )
 from modelway.domain.references import RunReference, check_alias, check_model_name
 from modelway.registry.models import ModelVersion, RegisteredModel, Run
-
-EXPERIMENT = "modelway"
-"""The experiment of the runs that registrations make which are given none."""
 
 _PAGE_ROWS = 1000
 
@@ -124,6 +120,19 @@ class MlflowRegistry:
         """
         return run_of(run_said(self._calls, run_id))
 
+    def registered_from(self, reference: RunReference) -> Sequence[ModelVersion]:
+        """The versions of any model whose files are what a run has logged at a path.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+            RunNotFound: there is no such run.
+        """
+        place = place_of_run(self._calls, reference)
+        asked = {"filter": f"run_id='{reference.run_id}'"}
+        pages = self._calls.pages("model-versions/search", asked)
+        versions = [version_of(one) for page in pages for one in page.model_versions]
+        return [one for one in versions if self._lies_at(one, place)]
+
     def fetch(self, version: ModelVersion, folder: Path) -> None:
         """Write the files of a version below ``folder``, which is made, or is empty.
 
@@ -136,11 +145,7 @@ class MlflowRegistry:
             InvalidSource: it has no files, or keeps them where its server does not give them.
             TargetExists: something is in the folder.
         """
-        query = {"name": version.name, "version": version.version}
-        absent = self._absent(version.name, version.version)
-        answer = self._calls.ask("model-versions/get-download-uri", query, absent)
-        addresses = (answer.artifact_uri or version.source, version.source)
-        download(self._server, place_of(self._calls, addresses, version.run_id), folder)
+        download(self._server, self._place(version), folder)
 
     def fetch_run(self, reference: RunReference, folder: Path) -> None:
         """Write what a run has logged at a path below ``folder``, as ``fetch`` does.
@@ -168,36 +173,23 @@ class MlflowRegistry:
             RunNotFound: there is no such run.
             InvalidInput: a tag is one that MLflow does not take.
         """
+        return register_files(self._server, self._calls, name, folder, run_id, tags)
+
+    def register_run(
+        self, name: str, reference: RunReference, tags: Mapping[str, str]
+    ) -> ModelVersion:
+        """A new version of what a run has logged at a path, where it lies; the model is made if
+        there is none.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+            InvalidName: no model may be called so.
+            RunNotFound: there is no such run.
+            InvalidInput: MLflow does not take it, or a tag.
+        """
         check_model_name(name)
-        files_of(folder)
-        run = run_said(self._calls, run_id) if run_id is not None else self._new_run(name)
-        root = run.info.artifact_uri or ""
-        path = proxied_path(root)
-        if path is None:
-            raise RegistryUnavailable(
-                f"the registry at {self.url} takes no files: those of the run "
-                f"{run.info.run_id} are kept at {root}",
-                hint="start MLflow's server with --serve-artifacts and an experiment of its own",
-            )
-        part = f"model-{secrets.token_hex(8)}"
-        try:
-            upload(self._server, folder, f"{path}/{part}")
-        except ModelwayError:
-            if run_id is None:
-                with contextlib.suppress(ModelwayError):
-                    self._end(run, "FAILED")
-            raise
-        if run_id is None:
-            self._end(run, "FINISHED")
-        self._calls.make("registered-models/create", {"name": name})
-        said = {
-            "name": name,
-            "source": f"{root}/{part}",
-            "run_id": run.info.run_id,
-            "tags": [{"key": key, "value": value} for key, value in tags.items()],
-        }
-        answer = self._calls.tell("POST", "model-versions/create", said)
-        return version_of(self._calls.there(answer.model_version))
+        source, model_id = source_of_run(self._calls, reference)
+        return create_version(self._calls, name, source, reference.run_id, tags, model_id)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Add metrics to a run, finished or not, as of now; all of them or none.
@@ -208,7 +200,7 @@ class MlflowRegistry:
             InvalidInput: a metric is one that MLflow does not take.
         """
         run_said(self._calls, run_id)
-        now = _now_ms()
+        now = now_ms()
         entries = [
             {"key": name, "value": value, "timestamp": now, "step": 0}
             for name, value in metrics.items()
@@ -233,8 +225,8 @@ class MlflowRegistry:
         said["version"] = self._number(name, version)
         self._calls.tell("POST", "registered-models/alias", said, self._absent(name, version))
 
-    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a version; those of the same name are replaced.
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Add tags to a version; those of the same name are replaced, and removed where it is None.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -246,8 +238,12 @@ class MlflowRegistry:
         if not tags:
             self.version(name, version)
         for key, value in tags.items():
-            said = {"name": name, "version": number, "key": key, "value": value}
-            self._calls.tell("POST", "model-versions/set-tag", said, self._absent(name, version))
+            said = {"name": name, "version": number, "key": key}
+            order = ("DELETE", "model-versions/delete-tag")
+            if value is not None:
+                said["value"] = value
+                order = ("POST", "model-versions/set-tag")
+            self._calls.tell(*order, said, self._absent(name, version))
 
     def delete(self, name: str, version: str) -> None:
         """Remove a version; an alias that points to it goes with it.
@@ -279,22 +275,16 @@ class MlflowRegistry:
 
         return found_out
 
-    def _new_run(self, name: str) -> RunSaid:
-        """A run that holds the files of a registration."""
-        self._calls.make("experiments/create", {"name": EXPERIMENT})
-        asked = {"experiment_name": EXPERIMENT}
-        experiment = self._calls.there(self._calls.ask("experiments/get-by-name", asked).experiment)
-        said = {
-            "experiment_id": experiment.experiment_id,
-            "run_name": name,
-            "start_time": _now_ms(),
-        }
-        return self._calls.there(self._calls.tell("POST", "runs/create", said).run)
+    def _place(self, version: ModelVersion) -> Place:
+        """Where the server gives the files of a version."""
+        query = {"name": version.name, "version": version.version}
+        absent = self._absent(version.name, version.version)
+        answer = self._calls.ask("model-versions/get-download-uri", query, absent)
+        addresses = (answer.artifact_uri or version.source, version.source)
+        return place_of(self._calls, addresses, version.run_id)
 
-    def _end(self, run: RunSaid, status: str) -> None:
-        said = {"run_id": run.info.run_id, "status": status, "end_time": _now_ms()}
-        self._calls.tell("POST", "runs/update", said)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    def _lies_at(self, version: ModelVersion, place: Place) -> bool:
+        try:
+            return self._place(version) == place
+        except (InvalidSource, NotFound):  # files that the server does not give, or no more
+            return False

@@ -19,7 +19,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -63,10 +64,10 @@ class Snapshot:
     parts: tuple[PartFile, ...]
 
 
-def folder_of(root: Path, shelf: Shelf) -> Path:
-    """The folder in which a shelf's files lie."""
+def folder_of(shelf: Shelf) -> PurePosixPath:
+    """The folder in which a shelf's files lie, below the root."""
     endpoint = quote(shelf.endpoint, safe="")
-    return root / f"endpoint={endpoint}" / f"date={shelf.day.isoformat()}"
+    return PurePosixPath(f"endpoint={endpoint}", f"date={shelf.day.isoformat()}")
 
 
 def snapshot(root: Path, days: Iterable[date] | None = None) -> Snapshot:
@@ -107,28 +108,41 @@ def replaced(parts: Iterable[PartFile]) -> Iterator[Path]:
             continue
         for part in its:
             if part.is_merged:
-                yield from (folder / name for name in _replaces(part.path) if name in names)
+                yield from (folder / name for name in replaces(part.path) if name in names)
 
 
-def _replaces(path: Path) -> list[str]:
+def replaces(path: Path | str, filesystem: Any = None) -> list[str]:
+    """The names of the files that a merged one has replaced, by its footer."""
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        metadata = pq.read_metadata(path, filesystem=filesystem).metadata or {}
     except FileNotFoundError:
         return []  # merged once more meanwhile
     return msgspec.json.decode(metadata.get(REPLACES, b"[]"), type=list[str])
 
 
+def shelf_at(path: PurePath) -> tuple[Shelf, str] | None:
+    """The shelf and the origin of a file, by the end of its path; None if it holds no records."""
+    day = _day(path.parent.name.removeprefix("date="))
+    endpoint = path.parent.parent.name
+    if (
+        day is None
+        or path.suffix != PARQUET
+        or path.name.startswith(".")
+        or not endpoint.startswith("endpoint=")
+    ):
+        return None
+    origin, _, layout = path.stem.rpartition("-")
+    return Shelf(unquote(endpoint.removeprefix("endpoint=")), day, layout), origin
+
+
 def _listed(root: Path, days: frozenset[date] | None) -> list[PartFile]:
     found = []
     for path in root.glob(f"endpoint=*/date=*/*{PARQUET}"):
-        day = _day(path.parent.name.removeprefix("date="))
-        origin, _, layout = path.stem.rpartition("-")
-        if day is None or path.name.startswith(".") or (days is not None and day not in days):
+        at = shelf_at(path)
+        if at is None or (days is not None and at[0].day not in days):
             continue
-        endpoint = unquote(path.parent.parent.name.removeprefix("endpoint="))
         with contextlib.suppress(FileNotFoundError):
-            size = path.stat().st_size
-            found.append(PartFile(path, Shelf(endpoint, day, layout), origin, size))
+            found.append(PartFile(path, *at, path.stat().st_size))
     return sorted(found, key=lambda part: (part.shelf.endpoint, part.shelf.day, part.path.name))
 
 
@@ -144,16 +158,16 @@ def publish(
     schema: pa.Schema,
     tables: Iterable[pa.Table],
     n_rows: int,
-    replaces: Iterable[str] = (),
+    made_of: Iterable[str] = (),
 ) -> None:
     """Write a file under its name at once: it is there whole and on the disk, or not at all.
 
-    ``n_rows`` is about how many there are, ``replaces`` the names of files beside it that it is
-    made of.
+    ``n_rows`` is about how many there are, ``made_of`` the names of files beside it that it
+    replaces.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
-    names = list(replaces)
+    names = list(made_of)
     metadata = {**(schema.metadata or {})}
     if names:
         metadata[REPLACES] = msgspec.json.encode(names)
@@ -179,6 +193,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files, and the folders that are empty then."""
+    paths = list(paths)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        for empty in (folder, folder.parent):
+            if not any(empty.iterdir()):
+                empty.rmdir()
 
 
 @contextlib.contextmanager

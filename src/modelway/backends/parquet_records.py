@@ -7,34 +7,33 @@ interrupted anywhere is done again from the start, and neither loses nor doubles
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from modelway.backends.arrow_records import Shelf, shelved
-from modelway.backends.parquet_erasing import Erasing
+from modelway.backends.arrow_records import shelved
+from modelway.backends.parquet_erasing import Erasing, Value
 from modelway.backends.parquet_files import (
-    MERGED,
     PARQUET,
-    ROW_GROUP_ROWS,
     PartFile,
     alone,
     folder_of,
     publish,
+    remove_files,
     sealed_parts,
     sync_folder,
+)
+from modelway.backends.parquet_merging import (
+    merged_name,
+    to_merge,
+    too_old_or_much,
+    write_merged,
 )
 from modelway.domain.errors import Unavailable
 from modelway.records.frames import Torn, frames_in
 from modelway.records.ports import Erased, Sealed
 from modelway.records.segments import ask_to_rotate, segments_in, taken_over
 
-_SMALL_BYTES = 256 * 1024 * 1024
 _ROTATE_S = 5.0
 _LOOK_S = 0.02
 
@@ -50,6 +49,14 @@ class ParquetRecords:
         self._key = key
         self._rotate_s = rotate_s
 
+    def sought(self, column: str, value: str | float | bool, until_us: int | None = None) -> Value:
+        """A value as these records hold it; of records until a moment, or of all."""
+        return Value(column, value, self._key, until_us)
+
+    def send(self) -> int:
+        """Nothing: what is sealed stays here; gives 0."""
+        return 0
+
     def seal_once(self) -> Sealed:
         """Make Parquet files of all segments that nobody writes, and remove those."""
         with alone(self._root):
@@ -59,39 +66,36 @@ class ParquetRecords:
         """Merge the files of every day before ``before``, one a layout; gives how many went."""
         gone = 0
         with alone(self._root):
-            shelves: dict[Shelf, list[PartFile]] = {}
-            for part in sealed_parts(self._root):
-                if part.shelf.day < before and part.n_bytes < _SMALL_BYTES:
-                    shelves.setdefault(part.shelf, []).append(part)
-            for shelf, parts in shelves.items():
-                if len(parts) > 1:
-                    self._merge(shelf, parts)
-                    gone += len(parts)
+            for shelf, parts in to_merge(sealed_parts(self._root), before).items():
+                sources = [part.path for part in parts]
+                write_merged(sources, self._root / folder_of(shelf) / merged_name(sources))
+                remove_files(sources)
+                gone += len(parts)
         return gone
 
     def retain(self, age: timedelta | None = None, n_bytes: int | None = None) -> int:
         """Remove days that are wholly older than ``age``, then the oldest until the size fits."""
         with alone(self._root):
             parts = sorted(sealed_parts(self._root), key=_age_of)
-            unwanted: list[PartFile] = []
-            if age is not None:
-                oldest = (datetime.now(UTC) - age).date()
-                unwanted = [part for part in parts if part.shelf.day < oldest]
-            if n_bytes is not None:
-                held = sum(part.n_bytes for part in parts[len(unwanted) :])
-                for part in parts[len(unwanted) :]:
-                    if held <= n_bytes:
-                        break
-                    unwanted.append(part)
-                    held -= part.n_bytes
-            self._remove([part.path for part in unwanted])
-        return len(unwanted)
+            gone = [part.path for part in too_old_or_much(parts, age, n_bytes)]
+            remove_files(gone)
+        return len(gone)
 
     def erase(self, column: str, value: str | float | bool) -> Erased:
         """Remove every record with ``value`` in ``column``, for good.
 
         Raises:
             InvalidInput: no record has a column of this name, or none of it is kept.
+            Unavailable: a process that records did not begin another segment in time.
+        """
+        erasing = Erasing([self.sought(column, value)])
+        self.erase_by(erasing)
+        return erasing.result()
+
+    def erase_by(self, erasing: Erasing) -> None:
+        """Remove what ``erasing`` finds, which counts it.
+
+        Raises:
             Unavailable: a process that records did not begin another segment in time.
         """
         asked = self._let_rotate()
@@ -102,7 +106,6 @@ class ParquetRecords:
                     f"{len(asked)} segments are still being sealed",
                     hint="erase again; what is removed twice does no harm",
                 )
-            erasing = Erasing(column, value, self._key)
             for part in sealed_parts(self._root):
                 rest = erasing.rest(part.path)
                 if rest is None:
@@ -110,8 +113,7 @@ class ParquetRecords:
                 if rest.num_rows:
                     publish(part.path, rest.schema, [rest], rest.num_rows)
                 else:
-                    self._remove([part.path])
-        return erasing.result()
+                    remove_files([part.path])
 
     def _seal_all(self) -> Sealed:
         done = Sealed()
@@ -127,29 +129,12 @@ class ParquetRecords:
         torn = Torn()
         n = 0
         for shelf, table in shelved(frames_in(segment.read_bytes(), torn)).items():
-            path = folder_of(self._root, shelf) / f"{segment.stem}-{shelf.layout}{PARQUET}"
+            path = self._root / folder_of(shelf) / f"{segment.stem}-{shelf.layout}{PARQUET}"
             publish(path, table.schema, [table], table.num_rows)
             n += table.num_rows
         segment.unlink()
         sync_folder(segment.parent)
         return n, torn.stretches
-
-    def _merge(self, shelf: Shelf, parts: Sequence[PartFile]) -> None:
-        names = [part.path.name for part in parts]
-        digest = hashlib.blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
-        path = folder_of(self._root, shelf) / f"{MERGED}{digest}-{shelf.layout}{PARQUET}"
-        schema = pq.read_schema(parts[0].path)
-        n_rows = sum(pq.read_metadata(part.path).num_rows for part in parts)
-        publish(path, schema, _row_groups(parts, schema), n_rows, replaces=names)
-        self._remove([part.path for part in parts])
-
-    def _remove(self, paths: Sequence[Path]) -> None:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        for folder in {path.parent for path in paths}:
-            for empty in (folder, folder.parent):
-                if not any(empty.iterdir()):
-                    empty.rmdir()
 
     def _let_rotate(self) -> list[Path]:
         """The segments that were being written when this began, and are not any more."""
@@ -179,19 +164,3 @@ def _is_free(segment: Path) -> bool:
 
 def _age_of(part: PartFile) -> tuple[date, float]:
     return part.shelf.day, part.path.stat().st_mtime
-
-
-def _row_groups(parts: Sequence[PartFile], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of all files, a row group at a time."""
-    held: list[pa.Table] = []
-    n_rows = 0
-    for part in parts:
-        with pq.ParquetFile(part.path) as file:
-            for batch in file.iter_batches(ROW_GROUP_ROWS):
-                held.append(pa.Table.from_batches([batch]).cast(schema))
-                n_rows += batch.num_rows
-                if n_rows >= ROW_GROUP_ROWS:
-                    yield pa.concat_tables(held)
-                    held, n_rows = [], 0
-    if held:
-        yield pa.concat_tables(held)

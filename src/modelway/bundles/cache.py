@@ -90,11 +90,15 @@ class Cache:
             bundle = open_bundle(place)
             shutil.rmtree(damaged, ignore_errors=True)
         if key is not None:
-            self._entries.mkdir(parents=True, exist_ok=True)
-            waiting = self._entries / f".{key}.{folder.name}"
-            waiting.write_bytes(canonical_json(_Entry(bundle.digest)))
-            waiting.replace(self._entries / f"{key}.json")
+            self.note(key, bundle.digest)
         return bundle
+
+    def note(self, key: str, digest: str) -> None:
+        """Remember a bundle that is there under a key."""
+        self._entries.mkdir(parents=True, exist_ok=True)
+        waiting = self._entries / f".{key}.{secrets.token_hex(8)}"
+        waiting.write_bytes(canonical_json(_Entry(digest)))
+        waiting.replace(self._entries / f"{key}.json")
 
     def _folder(self, digest: str) -> Path:
         return self._bundles / digest.removeprefix(PREFIX)

@@ -13,6 +13,7 @@ from modelway.cli import options
 from modelway.cli.bundle_text import text_of, value_of
 from modelway.cli.rendering import json_option, show
 from modelway.composition.bundling import BuildRequest, build
+from modelway.composition.referring import build_referred, reference_in
 from modelway.settings import load_settings
 
 
@@ -44,6 +45,7 @@ def command() -> None:
     "--require-compiled", is_flag=True, help="Fail where the model cannot be compiled exactly."
 )
 @options.no_pickle_option
+@options.registry_option
 @json_option
 def build_command(
     source: str,
@@ -58,14 +60,17 @@ def build_command(
     metrics: tuple[str, ...],
     require_compiled: bool,
     no_pickle: bool,
+    registry: str | None,
     as_json: bool,
 ) -> None:
     """Make a bundle of a model: read it, compile it, prove the answers equal.
 
     SOURCE is a scikit-learn pickle (.pickle, .pkl, .joblib, .skops), .onnx, an XGBoost, LightGBM
-    or CatBoost file, an MLflow model folder, or file.py:function.
+    or CatBoost file, an MLflow model folder, file.py:function, or what a registry has:
+    models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/STAGE, runs:/RUN/PATH.
     """
-    settings = load_settings({"bundles.allow_pickle": False if no_pickle else None})
+    flags = {"bundles.allow_pickle": False if no_pickle else None, "registry.url": registry}
+    settings = load_settings(flags)
     request = BuildRequest(
         source=source,
         name=name,
@@ -78,7 +83,8 @@ def build_command(
         metrics=_metrics(metrics),
         require_compiled=require_compiled,
     )
-    bundle = build(request, output, settings, say=lambda line: click.echo(line, err=True))
+    made = build if reference_in(source) is None else build_referred
+    bundle = made(request, output, settings, lambda line: click.echo(line, err=True))
     show(value_of(bundle), text_of, as_json=as_json)
 
 

@@ -21,7 +21,15 @@ EXIT_CODES: Mapping[type[errors.ModelwayError], int] = {
     errors.ModelFailed: 7,
     errors.Overloaded: 8,
     errors.Unavailable: 8,
+    errors.NotReplayable: 9,
+    errors.TooManyErrors: 12,
 }
+
+DIFFERENT = 10
+"""A replay gave another answer: the model, or what runs it, has changed."""
+
+ROW_ERRORS = 11
+"""A file was scored, and some of its rows could not be: as many as were allowed at most."""
 
 USAGE = 2
 INTERRUPTED = 130

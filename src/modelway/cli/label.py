@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from modelway.cli.exits import USAGE
-from modelway.cli.rendering import json_option, show, table
+from modelway.cli.rendering import counted, json_option, show, table
 from modelway.cli.target import on_target
 from modelway.composition import label_operations as operations
 from modelway.composition.label_import import import_labels
@@ -114,5 +114,5 @@ def _text(added: Mapping[str, Any]) -> str:
 
 
 def _imported_text(done: Mapping[str, Any]) -> str:
-    bad = f", {done['bad']} bad rows were not" if done["bad"] else ""
-    return f"{done['imported']} labels are imported{bad}"
+    bad = f", not imported: {counted(done['bad'], 'bad row')}" if done["bad"] else ""
+    return f"imported {counted(done['imported'], 'label')}{bad}"

@@ -12,7 +12,6 @@ from modelway.cli.rendering import json_option, show, table
 from modelway.cli.target import on_target
 from modelway.composition import model_operations as operations
 from modelway.composition.operating import Target
-from modelway.domain.errors import InvalidInput
 from modelway.domain.references import ModelReference, parse_reference
 
 _MOVES = ("number", "alias", "from_version", "to_version", "kind", "actor", "at", "why")
@@ -29,7 +28,7 @@ def command() -> None:
 def list_command(target: Target, as_json: bool) -> None:
     """Show every registered model."""
     found = target.carry_out(operations.LIST)
-    show(found, lambda rows: table(_flat(rows), ("name", "aliases")), as_json=as_json)
+    show(found, lambda rows: table(_flat(rows), ("name", "aliases", "archived")), as_json=as_json)
 
 
 @command.command("show")
@@ -37,15 +36,13 @@ def list_command(target: Target, as_json: bool) -> None:
 @on_target
 @json_option
 def show_command(model: str, target: Target, as_json: bool) -> None:
-    """Show a model's versions, or one: loan, loan:7, loan@champion."""
-    reference = _reference(model)
-    if reference.version is None and reference.alias is None:
-        found = target.carry_out(operations.SHOW, name=reference.name)
-        show(found, _model_text, as_json=as_json)
+    """Show a model's versions, or one: loan, loan:7, loan@champion, runs:/RUN/path."""
+    found = parse_reference(model)
+    if isinstance(found, ModelReference) and str(found) == found.name:
+        show(target.carry_out(operations.SHOW, name=model), _model_text, as_json=as_json)
         return
-    name, version = _version(target, reference)
-    found = target.carry_out(operations.SHOW_VERSION, name=name, version=version)
-    show(found, _version_text, as_json=as_json)
+    shown = target.carry_out(operations.SHOW_VERSION, **_version(target, model))
+    show(shown, _version_text, as_json=as_json)
 
 
 @command.command("history")
@@ -67,10 +64,11 @@ def history_command(name: str, target: Target, as_json: bool) -> None:
 def promote_command(model: str, alias: str, why: str, target: Target, as_json: bool) -> None:
     """Point an alias to a version: loan:7. Endpoints that follow it answer by that version.
 
-    A version that has no bundle yet is bundled first.
+    MODEL is loan:7, loan@challenger, models:/loan/7, models:/loan/Staging, runs:/RUN/path, or loan,
+    which is its newest version. A version that has no bundle yet is bundled first.
     """
-    name, version = _version(target, _reference(model))
-    found = target.carry_out(operations.PROMOTE, name=name, version=version, alias=alias, why=why)
+    of = _version(target, model)
+    found = target.carry_out(operations.PROMOTE, **of, alias=alias, why=why)
     show(found, _moved_text, as_json=as_json)
 
 
@@ -92,8 +90,7 @@ def rollback_command(name: str, alias: str, why: str, target: Target, as_json: b
 @json_option
 def bundle_command(model: str, target: Target, as_json: bool) -> None:
     """Make a version's bundle: loan:7. Promoting does it as well."""
-    name, version = _version(target, _reference(model))
-    found = target.carry_out(operations.BUNDLE, name=name, version=version)
+    found = target.carry_out(operations.BUNDLE, **_version(target, model))
     show(found, _version_text, as_json=as_json)
 
 
@@ -104,7 +101,17 @@ def bundle_command(model: str, target: Target, as_json: bool) -> None:
 def proposals_command(name: str, target: Target, as_json: bool) -> None:
     """Show promotions to protected aliases, and what became of them."""
     found = target.carry_out(operations.PROPOSALS, name=name)
-    columns = ("id", "alias", "version", "actor", "why", "expires_at", "decision", "decided_by")
+    columns = (
+        "id",
+        "alias",
+        "from_version",
+        "version",
+        "actor",
+        "why",
+        "expires_at",
+        "decision",
+        "decided_by",
+    )
     show(found, lambda rows: table(rows, columns), as_json=as_json)
 
 
@@ -130,12 +137,12 @@ def decline_command(name: str, id: str, target: Target, as_json: bool) -> None:
 
 @command.command("archive")
 @click.argument("model")
+@click.option("--undo", is_flag=True, help="Let it answer again.")
 @on_target
 @json_option
-def archive_command(model: str, target: Target, as_json: bool) -> None:
-    """Mark a version that nothing points to as archived."""
-    name, version = _version(target, _reference(model))
-    found = target.carry_out(operations.ARCHIVE, name=name, version=version)
+def archive_command(model: str, undo: bool, target: Target, as_json: bool) -> None:
+    """Have a version that nothing refers to answer no more: it cannot be promoted or named."""
+    found = target.carry_out(operations.ARCHIVE, **_version(target, model), undo=undo)
     show(found, _version_text, as_json=as_json)
 
 
@@ -144,44 +151,18 @@ def archive_command(model: str, target: Target, as_json: bool) -> None:
 @on_target
 @json_option
 def delete_command(model: str, target: Target, as_json: bool) -> None:
-    """Delete a version that nothing points to; what it answered stays recorded."""
-    name, version = _version(target, _reference(model))
-    found = target.carry_out(operations.DELETE, name=name, version=version)
+    """Delete a version that no alias and no endpoint refers to; what it answered stays recorded."""
+    found = target.carry_out(operations.DELETE, **_version(target, model))
     show(found, lambda one: f"{one['name']}:{one['version']} is deleted", as_json=as_json)
 
 
-def _reference(text: str) -> ModelReference:
+def _version(target: Target, text: str) -> dict[str, str]:
+    """The model and the version that a reference names; whoever has the registry looks it up."""
     found = parse_reference(text)
     if isinstance(found, ModelReference):
-        return found
-    raise InvalidInput(f"{text} is what a run has logged, no version", hint="name loan:7")
-
-
-def _version(target: Target, reference: ModelReference) -> tuple[str, str]:
-    """The model and the number of the version that a reference means."""
-    if reference.version is not None:
-        return reference.name, reference.version
-    shown: Any = target.carry_out(operations.SHOW, name=reference.name)
-    found = _numbered(shown, reference)
-    if found is None:
-        raise InvalidInput(
-            f"{reference} means no version",
-            hint=f"name one: {reference.name}:7, or one of its aliases "
-            f"({', '.join(shown['aliases']) or 'there is none'})",
-        )
-    return reference.name, found
-
-
-def _numbered(shown: Mapping[str, Any], reference: ModelReference) -> str | None:
-    if reference.alias is not None:
-        found: str | None = shown["aliases"].get(reference.alias)
-        return found
-    versions = shown["versions"]
-    if reference.stage is not None and reference.stage != "latest":
-        versions = [one for one in versions if one["stage"] == reference.stage]
-    elif reference.stage is None:
-        return None
-    return versions[-1]["version"] if versions else None
+        return {"name": found.name, "version": found.version or text}
+    shown: Any = target.carry_out(operations.SHOW, name=text)
+    return {"name": shown["name"], "version": shown["version"]}
 
 
 def _flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -192,19 +173,24 @@ def _flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _model_text(model: Mapping[str, Any]) -> str:
-    rows = [{**one, "bundle": _bundle(one)} for one in model["versions"]]
+    rows = [{**one, "state": _state(one), "bundle": _bundle(one)} for one in model["versions"]]
     return table(rows, ("version", "aliases", "state", "created_at", "bundle"))
 
 
 def _version_text(one: Mapping[str, Any]) -> str:
     lines = [
         f"{one['name']}:{one['version']}  {', '.join(one['aliases'])}".rstrip(),
+        f"  state       {_state(one)}",
         f"  registered  {one['created_at']}",
         f"  run         {one['run_id'] or '-'}",
         f"  bundle      {_bundle(one)}",
     ]
     lines += [f"  {name}  {value}" for name, value in sorted(one["tags"].items())]
     return "\n".join(lines)
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    return f"archived by {one['archived_by']}" if one["archived_by"] else str(one["state"])
 
 
 def _bundle(one: Mapping[str, Any]) -> str:

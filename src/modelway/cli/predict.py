@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from modelway.cli import options
 from modelway.composition.predicting import Predicted, predict_file
 from modelway.settings import load_settings
 
@@ -13,7 +14,7 @@ _LISTED = 5
 
 
 @click.command("predict")
-@click.argument("model", metavar="URL|BUNDLE")
+@click.argument("model", metavar="URL|BUNDLE|REFERENCE")
 @click.option(
     "--input",
     "source",
@@ -31,10 +32,16 @@ _LISTED = 5
     "--endpoint", metavar="NAME", help="Endpoint of the service (default: its default endpoint)."
 )
 @click.option("--batch-rows", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
+@options.registry_option
 def command(
-    model: str, source: Path, output: Path | None, endpoint: str | None, batch_rows: int
+    model: str,
+    source: Path,
+    output: Path | None,
+    endpoint: str | None,
+    batch_rows: int,
+    registry: str | None,
 ) -> None:
-    """Predict the rows of a file with a running service or a bundle.
+    """Predict the rows of a file with a running service, a bundle or a version of a registry.
 
     The answer is the rows as they came, with the prediction and, where the model has them, the
     probabilities beside them as columns of their own. It is written when every row is answered:
@@ -42,7 +49,11 @@ def command(
     on standard error.
     """
     found = predict_file(
-        model, source, output, endpoint=endpoint, batch_rows=batch_rows, settings=load_settings()
+        *(model, source, output),
+        endpoint=endpoint,
+        batch_rows=batch_rows,
+        settings=load_settings({"registry.url": registry}),
+        say=lambda line: click.echo(line, err=True),
     )
     click.echo(_summary(found), err=True)
 

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from modelway.cli.asking import confirmed, yes_option
-from modelway.cli.rendering import json_option, show, table
+from modelway.cli.rendering import counted, json_option, show, table
 from modelway.cli.target import on_target
 from modelway.composition import record_operations as operations
 from modelway.composition.operating import Target
@@ -37,7 +37,9 @@ def query_command(sql: str, limit: int | None, as_csv: bool, target: Target, as_
     found = target.carry_out(operations.QUERY, sql=sql, limit=limit)
     show(found, _csv if as_csv else _table, as_json=as_json)
     if found["truncated"]:
-        click.echo(f"these are the first {len(found['rows'])} rows; --limit shows more", err=True)
+        click.echo(
+            f"these are the first {len(found['rows'])} rows; record export writes all", err=True
+        )
 
 
 @command.command("show")
@@ -69,7 +71,7 @@ def export_command(path: Path, target: Target, as_json: bool, **given: Any) -> N
             hint="run it there, or fetch some rows with modelway record query --csv",
         )
     found = target.carry_out(operations.EXPORT, path=str(path), **given)
-    show(found, lambda one: f"{one['rows']} rows in {one['path']}", as_json=as_json)
+    show(found, lambda one: f"{counted(one['rows'], 'row')} in {one['path']}", as_json=as_json)
 
 
 @command.command("coverage")

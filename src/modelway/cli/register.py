@@ -44,8 +44,9 @@ def register_command(text: Callable[[Any], str]) -> click.Command:
     def register(as_json: bool, target: Target, **given: Any) -> None:
         """Register a model as a new version, bundled, and with where it comes from.
 
-        SOURCE is what modelway bundle build takes. Kept with the version are the commit of its
-        repository, the SHA-256 of the training data or its DVC pointer, and the lock file's digest.
+        SOURCE is what modelway bundle build takes, or what a run has logged: runs:/RUN/path. Kept
+        with the version are the commit of its repository, the SHA-256 of the training data or its
+        DVC pointer, and the lock file's digest.
         """
         show(_registered(target, **given), text, as_json=as_json)
 

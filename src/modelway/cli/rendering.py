@@ -55,3 +55,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_cell(one) for one in value)
     return str(value)
+
+
+def counted(n: int, one: str) -> str:
+    """How many, in words: ``1 row``, ``2 rows``."""
+    return f"{n} {one}" if n == 1 else f"{n} {one}s"

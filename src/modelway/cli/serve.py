@@ -11,38 +11,17 @@ from modelway.composition.serving import ServeRequest, serve
 from modelway.settings import load_settings
 
 _SETTINGS = {
-    "host": "serve.host",
-    "port": "serve.port",
-    "socket": "serve.socket",
-    "workers": "serve.workers",
-    "insecure": "serve.insecure",
-    "tls_cert": "serve.tls_cert",
-    "tls_key": "serve.tls_key",
-    "admin_port": "admin.port",
-    "grpc": "grpc.enabled",
-    "grpc_port": "grpc.port",
-    "prefix": "rest.prefix",
+    **options.LISTENING,
+    "registry": "registry.url",
     "sagemaker": "rest.sagemaker",
     "strict": "inference.strict",
-    "home": "bundles.home",
 }
 """The setting that each option stands for."""
 
 
 @click.command("serve")
 @click.argument("sources", nargs=-1, metavar="[NAME=]SOURCE...")
-@click.option("--host", help="Address to listen on (127.0.0.1).")
-@click.option("--port", type=int, help="Port to listen on (8080); 0 takes a free one.")
-@click.option("--socket", help="Path of a Unix socket to listen on instead.")
-@click.option("--admin-port", type=int, help="Port of administration and metrics (8090).")
-@click.option(
-    "--workers", type=int, help="Processes that answer on the one port (one for each core)."
-)
-@options.insecure_option
-@options.tls_cert_option
-@options.tls_key_option
-@click.option("--grpc", is_flag=True, help="Answer over gRPC too.")
-@click.option("--grpc-port", type=int, help="Port for gRPC (8081); 0 takes a free one.")
+@options.listening
 @click.option("--watch", is_flag=True, help="Serve a source anew when its files change.")
 @click.option(
     "--route",
@@ -65,6 +44,7 @@ _SETTINGS = {
 @options.python_option
 @options.no_pickle_option
 @options.home_option
+@options.registry_option
 @click.option("--prefix", help="Path in front of every route, behind a proxy.")
 @click.option("--sagemaker", help="Folder of models for SageMaker's multi-model contract.")
 @click.option("--strict", is_flag=True, help="Refuse values outside what the model was trained on.")
@@ -72,8 +52,9 @@ def command(sources: tuple[str, ...], **given: Any) -> int:
     """Answer predictions over HTTP.
 
     SOURCE is a bundle, or a model: a scikit-learn pickle (.pickle, .pkl, .joblib, .skops), .onnx,
-    an XGBoost, LightGBM or CatBoost file, an MLflow model folder, or file.py:function. A model
-    becomes a bundle first, once. Several are served as NAME=SOURCE.
+    an XGBoost, LightGBM or CatBoost file, an MLflow model folder, file.py:function, or what a
+    registry has: models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/STAGE, runs:/RUN/PATH. A
+    model becomes a bundle first, once. Several are served as NAME=SOURCE.
     """
     flags = {name: given[o] for o, name in _SETTINGS.items() if given[o] is not False}
     flags["bundles.allow_pickle"] = False if given["no_pickle"] else None

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from modelway.cli.rendering import json_option, show, table
+from modelway.composition.home import settled
+from modelway.domain.addresses import without_passwords
 from modelway.settings import Settings, load_settings, setting_fields
 
 
@@ -21,21 +23,24 @@ def show_settings(*, as_json: bool) -> None:
     """Print every setting, its value and where the value came from.
 
     A value comes from the first of these that has it: a flag, MODELWAY__SECTION__FIELD in the
-    environment, modelway.toml in this folder, the default.
+    environment, modelway.toml in this folder, what modelway up was started with in the home
+    (store and registry), the default. A password in a URL is shown as ***.
     """
     show(
-        rows_of(load_settings()),
+        rows_of(settled(load_settings())),
         lambda rows: table(rows, ("name", "value", "origin", "help")),
         as_json=as_json,
     )
 
 
 def rows_of(settings: Settings) -> list[dict[str, Any]]:
-    """One row a setting: name, value, origin, help."""
+    """One row a setting: name, value, origin, help; no password in a URL."""
     rows = []
     for one in setting_fields():
         section, name = one.name.split(".")
         value = getattr(getattr(settings, section), name)
+        if isinstance(value, str):
+            value = without_passwords(value)
         rows.append(
             {
                 "name": one.name,

@@ -41,9 +41,18 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for endpoint in found["endpoints"]:
         yield f"endpoint {endpoint['name']}"
         yield from _versions(endpoint)
-    yield f"store {found['store']}, generation {found['generation']}"
-    yield f"{found['keys']} keys, {found['proposals']} promotions wait for approval"
-    yield f"{found['records_bytes']:,} bytes of records"
+    if found["store_trouble"]:
+        yield f"store {found['store']} is away: {found['store_trouble']}"
+        yield f"{found['keys']} keys"
+    else:
+        yield f"store {found['store']}, generation {found['generation']}"
+        yield f"{found['keys']} keys, {found['proposals']} promotions wait for approval"
+    if found["bundles"]:
+        yield f"bundles are shared at {found['bundles']}"
+    if found["records"]:
+        yield f"records go to {found['records']}"
+    in_home = " in the home" if found["records"] else ""
+    yield f"{found['records_bytes']:,} bytes of records{in_home}"
 
 
 def _versions(endpoint: Mapping[str, Any]) -> Iterator[str]:

@@ -15,11 +15,12 @@ from modelway.settings import load_settings
 
 
 def on_target(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``target``, by ``--home``, ``--store``, ``--server`` and ``--key``."""
+    """Give a command ``target``, by the options of where things are."""
 
     @options.home_option
     @click.option("--store", metavar="URL", help="Store of control state (SQLite in the home).")
-    @click.option("--registry", metavar="URL", help="MLflow's tracking server (the home's own).")
+    @options.registry_option
+    @options.elsewhere
     @click.option("--server", metavar="URL", help="Administration of another host.")
     @click.option(
         "--key", envvar="MODELWAY_KEY", metavar="KEY", help="Key for --server (MODELWAY_KEY)."
@@ -30,11 +31,19 @@ def on_target(command: Callable[..., Any]) -> Callable[..., Any]:
         home: Path | None,
         store: str | None,
         registry: str | None,
+        bundles: str | None,
+        records: str | None,
         server: str | None,
         key: str | None,
         **given: Any,
     ) -> Any:
-        flags = {"bundles.home": home, "store.url": store, "registry.url": registry}
+        flags = {
+            "bundles.home": home,
+            "store.url": store,
+            "registry.url": registry,
+            "bundles.url": bundles,
+            "records.url": records,
+        }
         target = Target(load_settings(flags), server or "", key or "")
         return command(*args, target=target, **given)
 

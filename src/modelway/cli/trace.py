@@ -7,38 +7,37 @@ from typing import Any
 
 import click
 
-from modelway.cli.rendering import json_option, show
+from modelway.cli.exits import DIFFERENT
+from modelway.cli.rendering import counted, json_option, show
 from modelway.cli.target import on_target
 from modelway.composition import trace_operations as operations
 from modelway.composition.operating import Target
-
-DIFFERENT = 7
-"""The exit code of a replay that gave another answer: the model, or what runs it, has changed."""
 
 
 @click.command("trace")
 @click.argument("id")
 @click.option("--replay", is_flag=True, help="Answer it again by its bundle, and compare the bits.")
+@click.option("--endpoint", metavar="NAME", help="Endpoint that answered, where several used ID.")
 @on_target
 @json_option
-def command(id: str, replay: bool, target: Target, as_json: bool) -> int:
+def command(id: str, replay: bool, endpoint: str | None, target: Target, as_json: bool) -> int:
     """Show where a prediction comes from: version, bundle, run, commits, data, who put it there.
 
-    With --replay it ends with 0 where the answer is the same to the bit, with 7 where it is not,
-    and with 4 where what was recorded is not enough, such as where columns were redacted.
+    With --replay it ends with 0 where the answer is the same to the bit, with 10 where it is not,
+    and with 9 where what was recorded is not enough, such as where columns were redacted.
     """
-    found = target.carry_out(operations.TRACE, id=id)
+    found = target.carry_out(operations.TRACE, id=id, endpoint=endpoint)
     if not replay:
         show(found, lambda one: "\n".join(_lines(one)), as_json=as_json)
         return 0
-    replayed = target.carry_out(operations.REPLAY, id=id)
+    replayed = target.carry_out(operations.REPLAY, id=id, endpoint=endpoint)
     show({**found, "replay": replayed}, _with_replay, as_json=as_json)
     return 0 if replayed["outcome"] == "identical" else DIFFERENT
 
 
 def _with_replay(found: Mapping[str, Any]) -> str:
     replay = found["replay"]
-    lines = [*_lines(found), f"replay      {replay['outcome']}, {replay['n_rows']} rows"]
+    lines = [*_lines(found), f"replay      {replay['outcome']}, {counted(replay['n_rows'], 'row')}"]
     if replay["batch_rows"]:
         lines[-1] += f", in its batch of {replay['batch_rows']}"
     for one in replay["differences"]:

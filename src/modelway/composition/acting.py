@@ -92,7 +92,7 @@ class Acting:
         live, trials = of_model(trial.endpoint.live), self._control.store.trials
         if live.alias is None or live.name != candidate.model:
             return False
-        protected = live.alias in self._control.settings.registry.protected_aliases
+        protected = live.alias in self._control.protected
         if protected and (self._waits(candidate, live.alias) or not trials.claim(judged, PROPOSED)):
             return False
         why = f"canary of {judged.endpoint}: {judged.verdict.why}"

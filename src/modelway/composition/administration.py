@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
 from collections.abc import Sequence
@@ -12,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.access.admitting import Keys
+from modelway.access.ports import AuditTrail
 from modelway.access.tls import Certificate
 from modelway.composition.plan import ServePlan
+from modelway.composition.secret_files import secret_in
 from modelway.composition.securing import certificate_of
-from modelway.domain.errors import BadValue, EndpointNotFound, ModelwayError, PortInUse
+from modelway.domain.errors import Conflict, EndpointNotFound, ModelwayError, PortInUse
 from modelway.rest.admin import Administered, Administration
 from modelway.rest.oip_repository import repository_routes
 from modelway.rest.routes import Route
@@ -39,22 +40,7 @@ def admin_key(home: Path) -> str:
     Raises:
         BadValue: the file cannot be made or read.
     """
-    path = home / KEY_FILE
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(_KEY_BYTES) + "\n")
-        key = path.read_text().strip()
-    except OSError as error:
-        raise BadValue(f"the administration's key {path}: {error.strerror}") from error
-    if not key:
-        raise BadValue(f"{path} is empty", hint="remove it, and a new key is made")
-    return key
+    return secret_in(home / KEY_FILE, lambda: secrets.token_urlsafe(_KEY_BYTES))
 
 
 def admin_listener(settings: Settings) -> socket.socket:
@@ -88,18 +74,52 @@ class _Repository:
         await self._service.load(name, folder)
 
 
+class _Followed:
+    """A service that follows a store: its models are shown, and the store says which there are."""
+
+    def __init__(self, service: Administered) -> None:
+        self.folders = service.folders
+        self.states = service.states
+        self.states_by_slot = service.states_by_slot
+
+    async def load(self, name: str, _: Path) -> str:
+        """Raises Conflict."""
+        raise _decided_elsewhere(
+            f"modelway endpoint create {name} --live MODEL:VERSION has it answer, "
+            f"modelway endpoint set {name} --live MODEL:VERSION something else answer"
+        )
+
+    async def unload(self, name: str) -> None:
+        """Raises Conflict."""
+        raise _decided_elsewhere(f"modelway endpoint remove {name}")
+
+
+def _decided_elsewhere(hint: str) -> Conflict:
+    return Conflict(
+        "the control store says what answers here: modelway endpoint changes it", hint=hint
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What an administration has beside its own: keys with scopes, and further routes."""
+    """What an administration has beside its own: keys with scopes, and further routes.
+
+    Acts and refusals are entered in ``trail``, or the log. Where the service ``follows`` a store,
+    its models are not loaded or unloaded by name.
+    """
 
     keys: Keys | None = None
     routes: Sequence[tuple[str, Route]] = ()
+    follows: bool = False
+    trail: AuditTrail | None = None
 
 
 async def administer(
     service: Administered, listener: socket.socket, plan: ServePlan, extra: Extra
 ) -> Server:
     """Answer on the administration's socket; the caller drains the server."""
+    if extra.follows:
+        service = _Followed(service)
     host = listener.getsockname()[0]
     metrics_folder = Path(plan.metrics_folder)
     administration = Administration(
@@ -109,6 +129,7 @@ async def administer(
         loopback=host in ("127.0.0.1", "::1"),
         keys=extra.keys,
         further=[*repository_routes(_Repository(service)), *extra.routes],
+        trail=extra.trail,
     )
     server = Server(administration.answer, max_body_bytes=_LARGEST_BODY_BYTES)
     certificate = certificate_of(plan.serve)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from modelway.composition.control import Control
+from modelway.composition.endpoint_operations import named
 from modelway.composition.operations import Operation
 from modelway.domain.errors import EndpointChanged
-from modelway.endpoints.declared import Change, as_declared, changes, declared
+from modelway.endpoints.declared import Change, as_declared, changes, declared, meant
 from modelway.endpoints.endpoint import Endpoint, Revision
 
 
@@ -37,19 +39,23 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 def _apply(control: Control, of: Declared, actor: str) -> Applied:
-    wanted = declared({"endpoints": of.endpoints})
+    found = declared({"endpoints": of.endpoints})
     current = {one.name: one for one in control.rollouts.all()}
     now = {name: one.endpoint for name, one in current.items() if one.endpoint is not None}
-    found = changes(now, wanted, prune=of.prune)
-    revisions = {one.name: current[one.name].number for one in found if one.name in current}
+    wanted = {
+        name: meant(one, partial(named, control, before=now.get(name)))
+        for name, one in found.items()
+    }
+    differing = changes(now, wanted, prune=of.prune)
+    revisions = {one.name: current[one.name].number for one in differing if one.name in current}
     if of.expected is not None:
-        _check_expected(found, current, of.expected)
+        _check_expected(differing, current, of.expected)
     if not of.dry_run:
-        for change in found:
+        for change in differing:
             _carry_out(
                 control, change, now.get(change.name), wanted.get(change.name), actor, of.why
             )
-    return Applied(found, revisions, of.dry_run)
+    return Applied(differing, revisions, of.dry_run)
 
 
 def _check_expected(

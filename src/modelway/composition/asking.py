@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from modelway.composition.referring import reference_in, referred
 from modelway.composition.row_files import Row
 from modelway.domain.errors import InvalidInput, Unavailable
 from modelway.domain.names import check_name
@@ -38,8 +39,11 @@ class Asked:
 
 
 @contextlib.contextmanager
-def asked(model: str, endpoint: str | None, settings: Settings) -> Iterator[Asked]:
-    """What answers: the address of a service with the name of an endpoint, or a bundle's folder.
+def asked(
+    model: str, endpoint: str | None, settings: Settings, say: Callable[[str], object]
+) -> Iterator[Asked]:
+    """What answers: the address of a service with the name of an endpoint, a bundle's folder, or a
+    reference to a version, of which the bundle is made if there is none.
 
     Raises:
         InvalidInput: the model takes tensors, or an endpoint is named for a bundle.
@@ -53,7 +57,7 @@ def asked(model: str, endpoint: str | None, settings: Settings) -> Iterator[Aske
             hint="leave --endpoint out, or give the URL of a service",
         )
     else:
-        opened = _bundle(Path(model), settings)
+        opened = _bundle(_folder(model, settings, say), settings)
     with opened as found:
         if not found.signature.is_tabular:
             raise InvalidInput(
@@ -61,6 +65,14 @@ def asked(model: str, endpoint: str | None, settings: Settings) -> Iterator[Aske
                 hint="serve it, and POST JSON to /predict",
             )
         yield found
+
+
+def _folder(model: str, settings: Settings, say: Callable[[str], object]) -> Path:
+    if reference_in(model) is None:
+        return Path(model)
+    from modelway.composition.bundling import BuildRequest
+
+    return referred(BuildRequest(model), settings, say)
 
 
 @contextlib.contextmanager

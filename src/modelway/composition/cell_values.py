@@ -36,6 +36,10 @@ class CellValues:
             for values in zip(*columns, strict=True)
         ]
 
+    def column(self, name: str, cells: list[str]) -> Sequence[Any]:
+        """The values of one column; of a cell that is empty, None."""
+        return [None if one is ABSENT else one for one in self._values(name, cells)]
+
     def _values(self, name: str, cells: list[str]) -> Sequence[Any]:
         column = self._columns.get(name)
         if column is None:

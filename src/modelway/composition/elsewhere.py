@@ -8,28 +8,16 @@ so do labels that came on the public port, with the key of whoever sent them.
 from __future__ import annotations
 
 import asyncio
-import http.client
-import ssl
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from modelway.composition.administration import admin_key
-from modelway.composition.orders import Report, raised
-from modelway.domain.errors import Unavailable
+from modelway.composition.exchanging import exchange
 from modelway.records.labelling import Claim, portions
-
-_TIMEOUT_S = 600.0
-
-
-class _Problem(msgspec.Struct):
-    code: str
-    detail: str
-    hint: str | None = None
 
 
 class _Added(msgspec.Struct):
@@ -83,57 +71,6 @@ class ByAdministration:
 
     def _send(self, method: str, path: str, body: bytes, key: Mapping[str, str]) -> bytes:
         return exchange(self._url, method, path, body, key, certificate=self._certificate)
-
-
-def exchange(
-    url: str,
-    method: str,
-    path: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    certificate: str = "",
-    timeout_s: float = _TIMEOUT_S,
-) -> bytes:
-    """What the administration at ``url``, on this machine, answers to one request.
-
-    ``certificate`` is the file of the one that it shows, empty for one that everybody trusts.
-
-    Raises:
-        Unavailable: it does not answer.
-        ModelwayError: it refuses, and why.
-    """
-    address = urlsplit(url)
-    connection = (
-        http.client.HTTPSConnection(
-            address.netloc, timeout=timeout_s, context=_trusting(certificate)
-        )
-        if address.scheme == "https"
-        else http.client.HTTPConnection(address.netloc, timeout=timeout_s)
-    )
-    try:
-        connection.request(method, path, body, dict(headers))
-        response = connection.getresponse()
-        content = response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable("the service's administration does not answer") from error
-    finally:
-        connection.close()
-    if response.status >= HTTPStatus.BAD_REQUEST:
-        problem = msgspec.json.decode(content, type=_Problem)
-        raise raised(Report(code=problem.code, message=problem.detail, hint=problem.hint))
-    return content
-
-
-def _trusting(certificate: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if certificate:
-        # It is the service's own address, which no certificate names, and its own certificate.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(certificate)
-    return context
 
 
 def _path_of(name: str) -> str:

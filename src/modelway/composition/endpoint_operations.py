@@ -11,8 +11,9 @@ import msgspec
 from modelway.composition.control import Control
 from modelway.composition.model_operations import Nothing
 from modelway.composition.operations import Operation
-from modelway.domain.errors import ModelwayError
-from modelway.endpoints.endpoint import Bounds, Endpoint, Revision
+from modelway.domain.errors import Conflict, ModelwayError
+from modelway.endpoints.endpoint import Bounds, Endpoint, Revision, Role, remote_name
+from modelway.endpoints.rollouts import of_model
 from modelway.endpoints.trials import Judged, Trials
 
 Value = TypeVar("Value")
@@ -95,6 +96,32 @@ class ShownEndpoint(msgspec.Struct, frozen=True):
     why: str
 
 
+def named(control: Control, text: str, before: Endpoint | None = None) -> str:
+    """A reference as an endpoint keeps it, written in any way; a remote is named in one only.
+
+    ``before`` is how the endpoint is now.
+
+    Raises:
+        InvalidName, RegistryUnavailable, NotFound: as ``Meanings.followed`` does.
+        Conflict: it is a version that the endpoint does not name yet and of which it is known that
+            it cannot answer: it is archived, was deleted, or could not be bundled.
+    """
+    if remote_name(text) is not None:
+        return text
+    reference = control.meanings.followed(text)
+    found = of_model(reference)
+    if found.version is None or (before is not None and reference in before.references):
+        return reference
+    reason = control.store.links.reason(found.name, found.version)
+    if reason is not None:
+        raise Conflict(
+            f"{reference} cannot answer: {reason}",
+            hint=f"modelway model show {reference} tells more; modelway model bundle {reference} "
+            "tries again",
+        )
+    return reference
+
+
 def _list(control: Control, _: Nothing, __: str) -> Sequence[ShownEndpoint]:
     return [_shown(control, one) for one in control.rollouts.all()]
 
@@ -108,11 +135,15 @@ def _history(control: Control, of: OfEndpoint, _: str) -> Sequence[Revision]:
 
 
 def _create(control: Control, of: Create, actor: str) -> ShownEndpoint:
-    endpoint = Endpoint(of.name, of.live, split_by=of.split_by, automatic=of.automatic)
+    live = named(control, of.live)
+    endpoint = Endpoint(of.name, live, split_by=of.split_by, automatic=of.automatic)
     return _shown(control, control.rollouts.create(endpoint, actor, of.why))
 
 
 def _change(control: Control, of: Change, actor: str) -> ShownEndpoint:
+    before = control.rollouts.show(of.name).endpoint
+    live = None if of.live is None else named(control, of.live, before)
+
     def change(one: Endpoint) -> Endpoint:
         bounds = Bounds(
             _or(of.error_ratio, one.bounds.error_ratio),
@@ -121,7 +152,7 @@ def _change(control: Control, of: Change, actor: str) -> ShownEndpoint:
         )
         return replace(
             one,
-            live=_or(of.live, one.live),
+            live=_or(live, one.live),
             split_by=_or(of.split_by, one.split_by),
             automatic=_or(of.automatic, one.automatic),
             bounds=bounds,
@@ -135,16 +166,22 @@ def _or(given: Value | None, before: Value) -> Value:
 
 
 def _canary(control: Control, of: SetCanary, actor: str) -> ShownEndpoint:
-    made = control.rollouts.canary(of.name, of.reference, of.weight, actor, of.why)
+    reference = named(control, of.reference, control.rollouts.show(of.name).endpoint)
+    made = control.rollouts.canary(of.name, reference, of.weight, actor, of.why)
     return _shown(control, made)
 
 
 def _shadow(control: Control, of: OfReference, actor: str) -> ShownEndpoint:
-    return _shown(control, control.rollouts.shadow(of.name, of.reference, actor, of.why))
+    reference = named(control, of.reference, control.rollouts.show(of.name).endpoint)
+    return _shown(control, control.rollouts.shadow(of.name, reference, actor, of.why))
 
 
 def _end(control: Control, of: OfReference, actor: str) -> ShownEndpoint:
-    return _shown(control, control.rollouts.end(of.name, of.reference, actor, of.why))
+    endpoint, reference = control.rollouts.show(of.name).endpoint, of.reference
+    # What cannot answer is ended like anything else, also while nobody can look it up.
+    if endpoint is None or reference not in endpoint.references:
+        reference = reference if remote_name(reference) else control.meanings.followed(reference)
+    return _shown(control, control.rollouts.end(of.name, reference, actor, of.why))
 
 
 def _remove(control: Control, of: Remove, actor: str) -> Revision:
@@ -158,6 +195,8 @@ def _shown(control: Control, revision: Revision) -> ShownEndpoint:
     def resolved(reference: str, role: str, weight: float | None = None) -> Resolved:
         version = digest = trouble = None
         try:
+            if role == Role.SHADOW and remote_name(reference) is not None:
+                return Resolved(reference, role, resolver.remote(reference).reference, None)
             model, version = resolver.number(reference)
             digest = control.store.links.digest(model, version)
             resolver.version(reference)

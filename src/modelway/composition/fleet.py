@@ -3,18 +3,21 @@
 A change of what answers goes to every worker twice. First each opens the bundle beside the one that
 answers; only if all of them could do the orders go out to answer with it, which each follows at
 once. The plan is changed in between, so a worker that dies at any moment is started again with what
-holds.
+holds. The changes of an endpoint are made one after the other, those of several at the same time:
+a bundle that takes long to open holds up its own endpoint alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -22,7 +25,7 @@ from modelway.access.keys import Key
 from modelway.composition import orders
 from modelway.composition.administration import Extra, administer
 from modelway.composition.plan import ServePlan
-from modelway.composition.running import Beside
+from modelway.composition.running import Beside, kept_going
 from modelway.domain.errors import EndpointNotFound, Unavailable
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.inference.ports import ModelState
@@ -38,6 +41,8 @@ Result = TypeVar("Result")
 _PREPARE_S = 600.0
 _COMMIT_S = 10.0
 _COUNT_S = 2.0
+_ALONE_S = 10.0
+"""So long workers have the machine to themselves until they answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +60,7 @@ class Fleet:
     ) -> None:
         self._plan = plan
         self.folders = {one.name: Path(one.live.folder) for one in plan.endpoints}
-        self._changing = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._changes: set[asyncio.Task[Any]] = set()
         self._metrics = Metrics(Slot.open(Path(plan.metrics_folder), "supervisor"))
         # It accepts nothing itself, and has a place behind those of the workers.
@@ -64,22 +69,25 @@ class Fleet:
         command = WorkerCommand(
             arguments, fds, lambda: msgspec.json.encode(self._plan), environment
         )
+        self._answers = asyncio.Event()
+        self._when_ready = when_ready
         self._supervisor = Supervisor(
             command,
             plan.serve.workers,
             plan.serve.drain_s,
-            when_ready=when_ready,
+            when_ready=self._ready,
             restarted=self._restarted,
         )
 
     async def run(self, admin: socket.socket, beside: Sequence[Beside], extra: Extra) -> int:
         """Serve until SIGTERM or SIGINT; gives the exit code for this process.
 
-        What goes on ``beside`` it is given this fleet, and cancelled at the end.
+        What goes on ``beside`` it is given this fleet, and cancelled at the end. It begins once the
+        workers answer, or take too long for that.
         """
         plan = self._plan
         administration = await administer(self, admin, plan, extra)
-        tasks = [asyncio.create_task(one(self)) for one in beside]
+        tasks = [asyncio.create_task(self._after(one)) for one in beside]
         tasks.append(asyncio.create_task(self._read()))
         code = await self._supervisor.run()
         for task in tasks:
@@ -87,6 +95,15 @@ class Fleet:
         await asyncio.gather(*tasks, return_exceptions=True)
         await administration.drain(0)
         return code
+
+    def _ready(self) -> None:
+        self._answers.set()
+        self._when_ready()
+
+    async def _after(self, beside: Beside) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answers.wait(), _ALONE_S)
+        await kept_going(beside, self)
 
     async def load(self, name: str, folder: Path) -> str:
         """Have the bundle of a folder answer in every worker; gives its version.
@@ -115,8 +132,12 @@ class Fleet:
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
 
+    def _turn(self, name: str) -> asyncio.Lock:
+        """What whoever changes an endpoint holds."""
+        return self._turns.setdefault(name, asyncio.Lock())
+
     async def _change(self, endpoint: PlannedEndpoint) -> str:
-        async with self._changing:
+        async with self._turn(endpoint.name):
             prepared = await self._ask(orders.Prepare(endpoint), _PREPARE_S)
             reports = prepared.values()
             version = next((one.version for one in reports if one.version is not None), None)
@@ -136,7 +157,7 @@ class Fleet:
             return version
 
     async def _unload(self, name: str) -> None:
-        async with self._changing:
+        async with self._turn(name):
             if name not in self._plan.names:
                 raise EndpointNotFound(name[:128], self._plan.names)
             self._plan = self._plan.without(name)
@@ -146,9 +167,7 @@ class Fleet:
         """Have these keys be the ones that are known, where any are asked for."""
         if self._plan.keys is not None:
             self._plan = msgspec.structs.replace(self._plan, keys=tuple(keys))
-            # A worker that opens a bundle meanwhile carries it out afterwards.
-            order = orders.Admit(tuple(keys))
-            await self._ask(order, _COMMIT_S, insist=False, late=self._late)
+            await self._ask(orders.Admit(tuple(keys)), _COMMIT_S, insist=False, late=self._late)
 
     async def used(self) -> Mapping[str, datetime]:
         """When keys were used last in any worker, as far as this was not asked before."""
@@ -160,8 +179,6 @@ class Fleet:
 
     async def counted(self) -> Sequence[str]:
         """What was counted of canaries and shadows, by each worker, as far as not asked before."""
-        if self._changing.locked():
-            return []  # workers carry out one order after the other, and lose no count meanwhile
         reports = await self._ask(orders.Count(), _COUNT_S, insist=False)
         return [one.tallies for one in reports.values() if one.tallies]
 

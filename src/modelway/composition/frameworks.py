@@ -14,6 +14,7 @@ from modelway.bundles.manifest import COMPILED, Manifest
 from modelway.bundles.ports import Compiler, Framework, Runtime
 from modelway.domain.errors import LoadFailed, MissingExtra
 from modelway.domain.signature import Signature
+from modelway.endpoints.planned import PlannedRemote
 
 log = logging.getLogger("modelway.bundles")
 
@@ -103,6 +104,14 @@ def open_runtime(
     use_code(folder, manifest.runtime)
     model = native.load(path, manifest.original.entry)
     return native.open(model, signature, manifest)
+
+
+def open_remote(remote: PlannedRemote) -> Runtime:
+    """What asks a service of others; it is connected when it is first asked."""
+    # Nobody holds what speaks HTTP to others but who does.
+    from modelway.runtimes.remote import RemoteRuntime
+
+    return RemoteRuntime(remote.url)
 
 
 def _made(entry: _Entry, wanted_for: str) -> Any:

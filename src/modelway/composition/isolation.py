@@ -66,8 +66,10 @@ _ERRORS = {kind.code: kind for kind in (InputRefused, LoadFailed, OutputInvalid,
 _log = logging.getLogger("modelway.model")
 
 
-def opener(settings: InferenceSettings, *, allow_pickle: bool) -> OpenRuntime:
+def opener(settings: InferenceSettings, *, allow_pickle: bool, apart: bool = False) -> OpenRuntime:
     """How bundles are opened under these settings: here or in processes, once for each runner.
+
+    What is to run ``apart`` does so whatever the settings are, where there are such processes.
 
     What answers by ONNX Runtime runs no code of others and is opened here, once: it may be called
     by several threads at a time.
@@ -75,9 +77,10 @@ def opener(settings: InferenceSettings, *, allow_pickle: bool) -> OpenRuntime:
     Raises:
         BadValue: this system has no processes that inherit a socket.
     """
-    apart = settings.isolation == "process"
-    if apart and sys.platform == "win32":
+    is_windows = sys.platform == "win32"
+    if settings.isolation == "process" and is_windows:
         raise BadValue("inference.isolation: process is not to be had on Windows")
+    in_processes = settings.isolation == "process" or (apart and not is_windows)
 
     def opened(folder: Path, signature: Signature, manifest: Manifest) -> Runtime:
         if manifest.runtime == "onnx":
@@ -87,7 +90,7 @@ def opener(settings: InferenceSettings, *, allow_pickle: bool) -> OpenRuntime:
             for _ in range(settings.runners):
                 runtimes.append(
                     ProcessRuntime(folder, allow_pickle=allow_pickle)
-                    if apart
+                    if in_processes
                     else open_runtime(folder, signature, manifest, allow_pickle=allow_pickle)
                 )
         except BaseException:
@@ -189,7 +192,7 @@ class ProcessRuntime:
             raise self._died()
         self._crashes = 0
         if isinstance(answer, Failed):
-            raise _error_of(answer, self._name)
+            raise error_of(answer, self._name)
         raise OutputInvalid(f"the process of {self._name} gave no outputs")
 
     def close(self) -> None:
@@ -320,7 +323,7 @@ class ModelProcess:
         if isinstance(answer, Opened):
             return None
         if isinstance(answer, Failed):
-            failed = _error_of(answer, self._name)
+            failed = error_of(answer, self._name)
             return LoadFailed(failed.message) if isinstance(failed, PredictFailed) else failed
         return LoadFailed(f"the process of {self._name} died while it opened the model")
 
@@ -366,7 +369,7 @@ def _log_lines(name: str, stream: IO[bytes]) -> None:
                 _log.info("%s: %s", name, text)
 
 
-def _error_of(failed: Failed, name: str) -> ModelwayError:
+def error_of(failed: Failed, name: str) -> ModelwayError:
     """The error that a process told of."""
     message = clipped(failed.message)
     kind = _ERRORS.get(failed.code or "")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -21,9 +22,10 @@ import msgspec
 from modelway.composition.acting import Acting, ends, promotes
 from modelway.composition.control import Control, now
 from modelway.composition.label_losses import LabelLosses
+from modelway.composition.working_apart import Desk
 from modelway.domain.errors import InvalidInput, ModelwayError
 from modelway.domain.identifiers import new_prediction_id
-from modelway.endpoints.comparison import ArmCounts
+from modelway.endpoints.comparison import ArmCounts, Paired
 from modelway.endpoints.endpoint import Role
 from modelway.endpoints.trials import Arm, ArmSummary, Candidate, Judged, Tally, Trial, Trials
 from modelway.endpoints.verdict import judge
@@ -57,6 +59,7 @@ class Judging:
         self._trials = Trials(store.endpoints, store.ledger, store.links)
         self._acting = Acting(control)
         self._losses = LabelLosses(control)
+        self._reading = Desk("readings of labels", 1, 0, gives_way=True)
         self._source = f"{socket.gethostname()[:100]} {new_prediction_id()}"
         self._seen = -1
         self._current: Sequence[Trial] = ()
@@ -191,7 +194,7 @@ class Judging:
             await asyncio.sleep(max(_LABELS_S, 4 * took_s))
             begun_s = time.monotonic()
             try:
-                await asyncio.to_thread(self._losses.bring, self._current)
+                await self._reading.ask(partial(self._losses.bring, self._current))
                 self._say("labels cannot be read for canaries", "")
             except ModelwayError as error:
                 self._say("labels cannot be read for canaries", error.message)
@@ -217,7 +220,10 @@ def judged_of(trial: Trial, candidate: Candidate, arms: Mapping[tuple[Arm, str],
         live, own = (Arm.BESIDE, candidate.version), (Arm.SHADOW, candidate.version)
     none = Tally(trial.endpoint.name, trial.routing, own[0], candidate.version, ArmCounts())
     theirs, its = arms.get(live, none), arms.get(own, none)
-    verdict = judge(theirs.counts, its.counts, its.paired, trial.endpoint.bounds, candidate.share)
+    paired = None
+    if candidate.role is Role.SHADOW:
+        paired = its.paired or Paired()  # nothing is compared yet
+    verdict = judge(theirs.counts, its.counts, paired, trial.endpoint.bounds, candidate.share)
     return Judged(
         trial.endpoint.name,
         candidate.reference,

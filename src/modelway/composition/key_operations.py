@@ -84,7 +84,7 @@ def _shown(key: Key, text: str | None = None) -> ShownKey:
 
 
 LIST = Operation("GET", "/keys", Nothing, _list)
-CREATE = Operation("POST", "/keys", CreateKey, _create, "key.create")
+CREATE = Operation("POST", "/keys", CreateKey, _create, "key.create", lambda key: {"id": key.id})
 REVOKE = Operation("DELETE", "/keys/{id}", OfKey, _revoke, "key.revoke")
 AUDIT = Operation("GET", "/audit", Newest, _acts)
 

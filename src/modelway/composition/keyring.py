@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -37,12 +37,21 @@ class Admitting(Protocol):
 
 
 class Keyring:
-    """The keys of ``store``; ``administration`` admits by them too. Used by one event loop."""
+    """The keys of ``store``; ``administration`` admits by them too. Used by one event loop.
 
-    def __init__(self, store: KeyStore) -> None:
-        """Raises StoreUnavailable."""
+    ``keys`` are those that are known in the beginning; ``remember`` is told of others, and may
+    block.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        keys: Sequence[Key],
+        remember: Callable[[Sequence[Key]], object] | None = None,
+    ) -> None:
         self._store = store
-        self.keys: Sequence[Key] = store.all()
+        self._remember = remember
+        self.keys = keys
         self.administration = Keys(self.keys)
         self._pending: dict[str, datetime] = {}
 
@@ -72,6 +81,8 @@ class Keyring:
             self.administration.refresh(found)
             await service.admit(found)
             self.keys = found
+            if self._remember is not None:
+                await asyncio.to_thread(self._remember, found)
 
     async def _tell(self, service: Admitting) -> None:
         for id, at in (await service.used()).items():

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
 import time
 from collections.abc import Sequence
 from datetime import UTC
@@ -34,7 +33,7 @@ _ANEW_S = 60.0
 
 _ROWS = """
 SELECT p.prediction_id, p."row", p.role, p.version, p.prediction, p.prediction_number,
-    CAST(json_extract(p.outputs, '$.probabilities') AS DOUBLE[]) AS probabilities,
+    TRY_CAST(json_extract(p.outputs, '$.probabilities') AS DOUBLE[]) AS probabilities,
     l.value AS label, l.number AS label_number
 FROM predictions p {join} JOIN labels l ON l.prediction_id = p.prediction_id AND l."row" = p."row"
 WHERE p.endpoint = {endpoint} AND p.status = 'ok' AND p.event_time >= TIMESTAMP {began}
@@ -51,6 +50,7 @@ WITH found AS ({rows}), lost AS (SELECT *, {lost} AS lost FROM found), pairs AS 
         s.lost - l.lost AS lost, {differs} AS differs, {apart} AS apart
     FROM lost l JOIN lost s ON s.prediction_id = l.prediction_id AND s."row" = l."row"
     WHERE l.role = 'live' AND l.version = {live} AND s.role = 'shadow'
+        AND (l.prediction IS NULL OR s.prediction IS NOT NULL)
 )
 SELECT version, count(*), count(*) FILTER (differs), coalesce(max(apart), 0),
     {moments}, {live_moments}, {shadow_moments}, {targets} FROM pairs GROUP BY version"""
@@ -75,8 +75,6 @@ class LabelLosses:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        place = control.records_root.resolve()
-        self._source = f"labels {socket.gethostname()[:60]} {str(place)[-180:]}"
         self._labels = -1
         self._keys: frozenset[str] = frozenset()
         self._brought_s = self._paired_s = -math.inf
@@ -105,6 +103,10 @@ class LabelLosses:
                 self._paired_s = at_s
         self._labels, self._keys, self._brought_s = labels, keys, at_s
         return True
+
+    @property
+    def _source(self) -> str:
+        return f"labels {self._control.records_name}"
 
     def _tallies(self, trial: Trial) -> list[Tally]:
         manifest = self._manifest(trial)
@@ -200,7 +202,7 @@ def _losses(loss: Loss | None, sums: Sequence[Any], targets: Sequence[Any]) -> A
     """Counts of an arm that say of its losses only; ``targets`` matter where these are numbers."""
     if loss is None or not sums[0]:
         return ArmCounts()
-    scaled = Moments(*targets) if loss.is_of_numbers else Moments()
+    scaled = Moments(*targets) if loss is Loss.ABSOLUTE else Moments()
     return ArmCounts(losses=Moments(*sums), targets=scaled, loss=loss)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from modelway.access.keys import Key, Scope
 from modelway.bundles.manifest import read_manifest
 from modelway.composition.confining import confine
 from modelway.composition.control import Control, now
 from modelway.composition.operations import Operation
-from modelway.domain.errors import InvalidInput, LoadFailed, PredictionNotFound
+from modelway.domain.errors import Forbidden, InvalidInput, LoadFailed, PredictionNotFound
 from modelway.records.labelling import (
     Claim,
     Value,
@@ -60,11 +61,21 @@ class Added(msgspec.Struct, frozen=True):
 def _add(control: Control, of: AddLabels, actor: str) -> Added:
     claims = of.claims
     check_claims(claims)
-    ids = {place_of(claim)[0] for claim in claims}
-    confine(control, actor, lambda: _endpoints(control, ids))
     received_at = now()
     labels = [label_of(claim, _value(control, claim), actor, received_at) for claim in claims]
     return Added(control.store.labels.add(labels))
+
+
+def _confine(control: Control, of: AddLabels, key: Key) -> None:
+    """Raises Forbidden: a prediction is of an endpoint that the key is not for, or another source
+    is said than the key.
+    """
+    claims = of.claims
+    check_claims(claims)
+    if Scope.ADMIN not in key.scopes and any(claim.source for claim in claims):
+        raise Forbidden("source: your key says who says so", hint="leave source out")
+    ids = {place_of(claim)[0] for claim in claims}
+    confine(key, lambda: _endpoints(control, ids))
 
 
 def _endpoints(control: Control, ids: Iterable[str]) -> Iterable[str | None]:
@@ -127,6 +138,6 @@ def _other(control: Control, record: Mapping[str, Any], predicted: Value) -> Val
     return others[0]
 
 
-ADD = Operation("POST", "/labels", AddLabels, _add)
+ADD = Operation("POST", "/labels", AddLabels, _add, confine=_confine)
 
 LABEL_OPERATIONS = (ADD,)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import getpass
-import http.client
-import ssl
+import os
+import sys
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from modelway.composition.control import Control
+from modelway.composition.exchanging import exchange
 from modelway.composition.operations import (
     Operation,
     Parameters,
     carried_out,
     read_parameters,
 )
-from modelway.composition.orders import Report, raised
-from modelway.domain.errors import BadValue, Unavailable
+from modelway.domain.errors import BadValue
 from modelway.settings import Settings
 
-_TIMEOUT_S = 600.0
-
-
-class _Problem(msgspec.Struct):
-    code: str
-    detail: str
-    hint: str | None = None
+if sys.platform != "win32":
+    import pwd
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +49,18 @@ class Target:
         if self.server:
             return _sent(self.server, self.key, operation, parameters)
         with Control(self.settings) as control:
-            value = carried_out(control, operation, parameters, _user())
+            value = carried_out(control, operation, parameters, _user(), key=None)
             return msgspec.to_builtins(value, enc_hook=str)
 
 
 def _user() -> str:
-    try:
+    """Whose process it is, by its user id: the environment may say any name."""
+    if sys.platform == "win32":
         return getpass.getuser()
-    except (OSError, KeyError):  # no such user: a container with a number only
-        return "unknown"
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # no such user: a container with a number only
+        return str(os.getuid())
 
 
 def _sent(server: str, key: str, operation: Operation[Parameters], parameters: Parameters) -> Any:
@@ -84,25 +81,5 @@ def _sent(server: str, key: str, operation: Operation[Parameters], parameters: P
         raise BadValue(
             f"--server {server}: expected the URL of an administration, http://HOST:8090"
         )
-    connection = (
-        http.client.HTTPSConnection(
-            address.netloc, timeout=_TIMEOUT_S, context=ssl.create_default_context()
-        )
-        if address.scheme == "https"
-        else http.client.HTTPConnection(address.netloc, timeout=_TIMEOUT_S)
-    )
-    try:
-        connection.request(operation.method, address.path.rstrip("/") + path, body, headers)
-        response = connection.getresponse()
-        content = response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"{server} does not answer: {error}") from error
-    finally:
-        connection.close()
-    if response.status >= HTTPStatus.BAD_REQUEST:
-        try:
-            problem = msgspec.json.decode(content, type=_Problem)
-        except msgspec.MsgspecError:
-            raise Unavailable(f"{server} answered {response.status} {response.reason}") from None
-        raise raised(Report(code=problem.code, message=problem.detail, hint=problem.hint))
+    content = exchange(server, operation.method, path, body, headers)
     return msgspec.json.decode(content) if content else None

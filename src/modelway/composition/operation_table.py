@@ -6,6 +6,7 @@ from typing import Any
 
 from modelway.composition.apply_operation import APPLY_OPERATIONS
 from modelway.composition.endpoint_operations import ENDPOINT_OPERATIONS
+from modelway.composition.job_operations import JOB_OPERATIONS
 from modelway.composition.key_operations import KEY_OPERATIONS
 from modelway.composition.label_operations import LABEL_OPERATIONS
 from modelway.composition.model_operations import MODEL_OPERATIONS
@@ -21,4 +22,5 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *RECORD_OPERATIONS,
     *LABEL_OPERATIONS,
     *TRACE_OPERATIONS,
+    *JOB_OPERATIONS,
 )

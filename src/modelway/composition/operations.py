@@ -8,13 +8,16 @@ API of another host with ``--server``; the API calls it for whoever has the scop
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from modelway.access.auditing import Audited
+from modelway.access.keys import Key
+from modelway.access.permitting import permit_endpoint
+from modelway.access.routes import Concerns, Door, rule_of
 from modelway.composition.control import Control, now
 from modelway.domain.errors import InvalidInput
 
@@ -27,6 +30,8 @@ class Operation(Generic[Parameters]):
 
     ``path`` has the parameters in braces that stand in it; of the others those of a GET stand in
     the query, else in a JSON body. ``carry_out`` gives a value that JSON holds; it blocks.
+    ``learnt`` is what the trail is to have of that value. ``confine`` raises Forbidden where a key
+    is not for what is asked about, as far as that is known only once it was looked up.
     """
 
     method: str
@@ -34,27 +39,48 @@ class Operation(Generic[Parameters]):
     parameters: type[Parameters]
     carry_out: Callable[[Control, Parameters, str], Any]
     act: str = ""
-
-    @property
-    def subject(self) -> str:
-        """What it is done to, as the path names it."""
-        return self.path.strip("/").partition("/")[0]
+    learnt: Callable[[Any], Mapping[str, object]] | None = None
+    confine: Callable[[Control, Parameters, Key], None] | None = None
 
 
 def carried_out(
-    control: Control, operation: Operation[Parameters], parameters: Parameters, actor: str
+    control: Control,
+    operation: Operation[Parameters],
+    parameters: Parameters,
+    actor: str,
+    key: Key | None,
 ) -> Any:
     """What an operation gives; what changes something is entered in the audit trail, done or not.
 
+    ``key`` is what the actor may, beyond what its route asked for; None has the home itself.
+
     Raises:
+        Forbidden: the key is not for what is asked about.
         ModelwayError: it cannot be done, and why.
     """
     if not operation.act:
+        _confine(control, operation, parameters, key)
         return operation.carry_out(control, parameters, actor)
     detail = msgspec.to_builtins(parameters)
     subject = str(detail.get("name", detail.get("id", "")))
-    with Audited(control.store.audit, now).act(actor, operation.act, subject, detail):
-        return operation.carry_out(control, parameters, actor)
+    with Audited(control.store.audit, now).act(actor, operation.act, subject, detail) as acting:
+        _confine(control, operation, parameters, key)
+        value = operation.carry_out(control, parameters, actor)
+        if operation.learnt is not None:
+            acting.detail.update(operation.learnt(value))
+        return value
+
+
+def _confine(
+    control: Control, operation: Operation[Parameters], parameters: Parameters, key: Key | None
+) -> None:
+    """Do nothing if the key is for what is asked about. Raises Forbidden."""
+    if key is None:
+        return
+    if operation.confine is not None:
+        operation.confine(control, parameters, key)
+    elif rule_of(Door.ADMINISTRATION, operation.method, operation.path).concerns is Concerns.RECORD:
+        permit_endpoint(key, None)  # nobody looks up which one it is
 
 
 def read_parameters(operation: Operation[Parameters], given: dict[str, Any]) -> Parameters:

@@ -1,7 +1,8 @@
 """What a supervisor orders its workers, and what they report: lines of standard input and output.
 
 One JSON object a line. The first line a worker is given is its plan; its first report says that it
-answers. After that every order has one report, in the order in which they were given.
+answers. After that a line is a number, a space and an order, and every order has one report, of the
+same number: what takes long is reported late, and what was ordered after it is not behind it.
 """
 
 from __future__ import annotations
@@ -59,6 +60,17 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
 
 
 Order = Prepare | Commit | Discard | Remove | Admit | Tell | Count | Describe
+
+
+def endpoint_of(order: Order) -> str | None:
+    """The endpoint whose orders are carried out in turn, None for what is behind no other."""
+    match order:
+        case Prepare(endpoint) | Commit(endpoint) | Discard(endpoint):
+            return endpoint.name
+        case Remove(name):
+            return name
+        case _:
+            return None
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):

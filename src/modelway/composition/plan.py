@@ -47,6 +47,25 @@ class RecordPlan(msgspec.Struct, frozen=True):
     flush_s: float = 0.02
 
 
+class JobPlan(msgspec.Struct, frozen=True):
+    """Where jobs are kept: ``store`` is the URL of the store, with its password.
+
+    ``lasts_s`` is for how long their answers are of use, ``longest_wait_s`` how long a caller may
+    wait for one. ``callbacks`` are what URLs begin with that may be called at their end.
+    Where it is ``durable``, a loss of power loses no job. ``broker`` is the URL of what spreads
+    them, empty where the store itself is the queue. ``uploads_bytes`` is what one caller's uploads
+    may hold.
+    """
+
+    store: str
+    lasts_s: float
+    longest_wait_s: int
+    uploads_bytes: int
+    callbacks: tuple[str, ...] = ()
+    durable: bool = False
+    broker: str = ""
+
+
 class ServePlan(msgspec.Struct, frozen=True):
     """All that a process needs to know to answer, the same for every worker of a service.
 
@@ -56,7 +75,7 @@ class ServePlan(msgspec.Struct, frozen=True):
     own, ``grpc_address`` is where gRPC is answered, empty for nowhere. Where a process does not
     ``insist``, a model that cannot be opened leaves the others answering. ``keys`` may ask for
     predictions; where they are None everybody may. What
-    ``records`` says is recorded, nothing where it is None.
+    ``records`` says is recorded, nothing where it is None; so it is with ``jobs``, which are taken.
     """
 
     endpoints: tuple[PlannedEndpoint, ...]
@@ -74,6 +93,7 @@ class ServePlan(msgspec.Struct, frozen=True):
     insists: bool = True
     keys: tuple[Key, ...] | None = None
     records: RecordPlan | None = None
+    jobs: JobPlan | None = None
 
     @staticmethod
     def of(
@@ -85,6 +105,7 @@ class ServePlan(msgspec.Struct, frozen=True):
         insists: bool = True,
         keys: Sequence[Key] | None = None,
         records: RecordPlan | None = None,
+        jobs: JobPlan | None = None,
     ) -> ServePlan:
         """The plan of a service by its settings."""
         return ServePlan(
@@ -103,6 +124,7 @@ class ServePlan(msgspec.Struct, frozen=True):
             insists=insists,
             keys=None if keys is None else tuple(keys),
             records=records,
+            jobs=jobs,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,13 @@ def predict_file(
     endpoint: str | None = None,
     batch_rows: int,
     settings: Settings,
+    say: Callable[[str], object],
 ) -> Predicted:
     """Write the rows of ``source`` with what ``model`` says of each; gives what was unusual.
 
     ``model`` is the address of a service, of which ``endpoint`` or the default one answers, or the
-    folder of a bundle. ``output`` None is standard output, in the form of the input, or CSV for
+    folder of a bundle, or a reference to a version; ``say`` is given lines while that is bundled.
+    ``output`` None is standard output, in the form of the input, or CSV for
     Parquet; a file is there when all rows are answered, and stays as it was where one is not.
 
     Raises:
@@ -89,7 +91,7 @@ def predict_file(
         )
     header = columns_of(source)
     found = Predicted()
-    with asked(model, endpoint, settings) as answering:
+    with asked(model, endpoint, settings, say) as answering:
         asking = _Asking(answering, source, form, found)
         batches = asking.answered(batch_rows, typed=written != "csv")
         first = next(batches, ([], []))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from modelway.access.auditing import Audited
+from modelway.access.keys import Key
 from modelway.composition.confining import confine
 from modelway.composition.control import Control, now
 from modelway.composition.model_operations import Nothing
@@ -31,7 +32,7 @@ Choice = Literal["parquet", "csv", "jsonl"]
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One SELECT over ``predictions``, ``labels``, ``labelled`` and the endpoints by their names.
 
-    ``limit`` is how many rows come at most.
+    ``limit`` is how many rows come at most, and no more of them than 32 MiB hold.
     """
 
     sql: str
@@ -126,10 +127,15 @@ def _query(control: Control, of: Query, _: str) -> Found:
     return Found(found.columns, rows, found.truncated)
 
 
-def _show(control: Control, of: OfPrediction, actor: str) -> Sequence[Mapping[str, Any]]:
-    records = _records(control, of.id)
-    confine(control, actor, lambda: {record["endpoint"] for record in records})
-    return [{name: _plain(value) for name, value in record.items()} for record in records]
+def _show(control: Control, of: OfPrediction, _: str) -> Sequence[Mapping[str, Any]]:
+    return [
+        {name: _plain(value) for name, value in record.items()}
+        for record in _records(control, of.id)
+    ]
+
+
+def _confine(control: Control, of: OfPrediction, key: Key) -> None:
+    confine(key, lambda: {record["endpoint"] for record in _records(control, of.id)})
 
 
 def _records(control: Control, id: str) -> Sequence[Mapping[str, Any]]:
@@ -234,12 +240,19 @@ def _plain(value: Any) -> Any:
 _FORMS: Mapping[str, ExportFormat] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 
 QUERY = Operation("POST", "/records/query", Query, _query)
-SHOW = Operation("GET", "/records/{id}", OfPrediction, _show)
+SHOW = Operation("GET", "/records/{id}", OfPrediction, _show, confine=_confine)
 COVERAGE = Operation("GET", "/records/coverage", Nothing, _coverage)
 ERASE = Operation("POST", "/records/erase", Erase, _erase)
 COMPACT = Operation("POST", "/records/compact", Nothing, _compact, "record.compact")
 RETAIN = Operation("POST", "/records/retain", Retain, _retain, "record.retain")
-EXPORT = Operation("POST", "/records/export", Export, _export)
+EXPORT = Operation(
+    "POST",
+    "/records/export",
+    Export,
+    _export,
+    "record.export",
+    learnt=lambda exported: {"rows": exported.rows},
+)
 """For the home that is here alone: a file of another host would be no good to whoever asks."""
 
 RECORD_OPERATIONS = (QUERY, COVERAGE, SHOW, ERASE, COMPACT, RETAIN)

@@ -1,7 +1,8 @@
 """Recorded predictions as lineage asks for them: records turned back into columns and outputs.
 
 Numbers are given in the widest form of their kind, int64 and float64, on both sides of a
-comparison: widening is exact, so values that are the same bits then were so before.
+comparison: widening is exact, so values that are the same bits then were so before. A class is
+given as its label, as the manifest has it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from modelway.bundles.manifest import read_manifest
 from modelway.bundles.store import Bundle
-from modelway.domain.errors import PredictionNotFound
+from modelway.composition.leaving import left
+from modelway.domain.errors import InvalidInput, PredictionNotFound
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Datatype, Scalar
+from modelway.domain.stopping import Limit
 from modelway.domain.tables import NUMPY_DTYPES, Array, Table
 from modelway.lineage.ports import Batch, Batched, Recorded
 from modelway.records.ports import RecordReader
 from modelway.settings import Settings
 
 _KEPT, _SHADOW, _OK = "kept", "shadow", "ok"
+_ANSWER_S = 120.0
+"""So long a model may take to be opened and to answer what is replayed."""
+
 _TEXTS = (Datatype.STRING, Datatype.BYTES, Datatype.CATEGORICAL)
 
 
@@ -34,11 +41,17 @@ class RecordedPredictions:
         self._reader = reader
         self._bundle = bundle
 
-    def find(self, prediction_id: str) -> Recorded:
-        """A prediction as it was answered or refused. Raises PredictionNotFound."""
-        rows = [one for one in self._reader.show(prediction_id) if one["role"] != _SHADOW]
+    def find(self, prediction_id: str, endpoint: str | None = None) -> Recorded:
+        """A prediction as it was answered last, or else refused.
+
+        Raises:
+            PredictionNotFound: there is none.
+            InvalidInput: several endpoints have one of that id, and none of them is named.
+        """
+        shown = self._reader.show(prediction_id)
+        rows = _last([o for o in shown if o["role"] != _SHADOW and _is_of(o, endpoint)])
         if not rows:
-            raise PredictionNotFound(prediction_id)
+            raise PredictionNotFound(prediction_id, endpoint)
         first = rows[0]
         answered = first["status"] == _OK and first["outputs"] is not None
         inputs = [one["inputs"] for one in rows if one["inputs"] is not None]
@@ -66,7 +79,7 @@ class RecordedPredictions:
             values = [one["outputs"][name] for one in rows]
             if name == "prediction" and classes is not None:
                 places = {_label(one): place for place, one in enumerate(classes)}
-                found["class_index"] = np.array([places[_label(one)] for one in values], np.int64)
+                found[name] = np.array(classes)[[places[_label(one)] for one in values]]
             else:
                 found[name] = _widest(values)
         return found
@@ -83,23 +96,44 @@ class RecordedPredictions:
         return Batch(said["rows"], members)
 
 
+def _is_of(row: Mapping[str, Any], endpoint: str | None) -> bool:
+    return endpoint is None or row["endpoint"] == endpoint
+
+
+def _last(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The rows of one prediction among those of an id, which a caller may have brought again.
+
+    Raises:
+        InvalidInput: they are of several endpoints.
+    """
+    endpoints = sorted({one["endpoint"] for one in rows})
+    if len(endpoints) > 1:
+        raise InvalidInput(
+            f"{rows[0]['prediction_id']} is the id of predictions of {', '.join(endpoints)}",
+            hint=f"say which is meant: modelway trace ID --endpoint {endpoints[0]}",
+        )
+    times = [(one["status"] == _OK, one["event_time"]) for one in rows]
+    last = max(times, default=None)
+    return [one for one, time in zip(rows, times, strict=True) if time == last]
+
+
 def answer_of(settings: Settings) -> Callable[[Path, Table], Outputs]:
-    """What the bundle in a folder gives for a table, in the form of recorded outputs."""
-    from modelway.composition.frameworks import open_runtime
-    from modelway.inference.loading import load_model
+    """What the bundle in a folder gives for a table, in the form of recorded outputs.
+
+    It is asked in a process of its own, which is ended when whoever asks has left.
+    """
+    from modelway.composition.answering_apart import answer_apart
 
     def answer(folder: Path, table: Table) -> Outputs:
-        model = load_model(
-            folder.name,
-            folder,
-            lambda *of: open_runtime(*of, allow_pickle=settings.bundles.allow_pickle),
-            settings.inference,
-        )
-        try:
-            outputs = model.execution.predict(table)
-            return {name: _widened(values) for name, values in outputs.items()}
-        finally:
-            model.execution.abandon()
+        limit = Limit(_ANSWER_S, left())
+        allow_pickle = settings.bundles.allow_pickle
+        outputs = answer_apart(folder, table, settings.inference, limit, allow_pickle=allow_pickle)
+        classes = read_manifest(folder).classes
+        if classes is not None and "class_index" in outputs:
+            index = outputs["class_index"]
+            others = {name: one for name, one in outputs.items() if name != "class_index"}
+            outputs = {"prediction": np.array(classes)[index], **others}
+        return {name: _widened(values) for name, values in outputs.items()}
 
     return answer
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from modelway.composition.home import Home
 from modelway.composition.plan import RecordPlan
+from modelway.endpoints.endpoint import Role, remote_name
 from modelway.endpoints.router import EndpointRouter
 from modelway.records.identity import Identify, Identity
 from modelway.records.policy import EndpointPolicy, RecordingPolicy
@@ -16,10 +18,7 @@ from modelway.telemetry.instruments import Metrics
 
 
 class RecordMetrics:
-    """Counts what a recorder's thread does; the event loop brings it to the metrics (``look``).
-
-    Each number has one writer: the thread adds to what was done, the loop to what was told.
-    """
+    """Counts what a recorder and its thread do; the loop brings it to the metrics (``look``)."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._recorded = metrics.counter(table.RECORDED)
@@ -28,20 +27,25 @@ class RecordMetrics:
             reason: metrics.counter(table.RECORD_FAILURES, reason=reason)
             for reason in ("disk", "internal")
         }
+        self._lock = threading.Lock()
         self._done = dict.fromkeys(("recorded", "shed", *self._failed), 0)
         self._told = dict(self._done)
 
     def recorded(self, n: int) -> None:
         """The records of so many requests were written."""
-        self._done["recorded"] += n
+        self._add("recorded", n)
 
     def shed(self, n: int) -> None:
         """The records of so many requests found no room."""
-        self._done["shed"] += n
+        self._add("shed", n)
 
     def failed(self, reason: str) -> None:
         """Records could not be written."""
-        self._done[reason] += 1
+        self._add(reason, 1)
+
+    def _add(self, name: str, n: int) -> None:
+        with self._lock:
+            self._done[name] += n
 
     def look(self) -> None:
         """Bring what was counted to the metrics; on the event loop."""
@@ -84,16 +88,21 @@ def recorder_of(
 def identify_by(router: EndpointRouter) -> Identify:
     """Who answered, as a router knows it; what no version answered has no more than its model."""
 
-    def identity(endpoint: str, version: str | None) -> Identity | None:
+    def identity(endpoint: str, version: str | None, is_shadow: bool) -> Identity | None:
+        if version is not None and remote_name(version) is not None:
+            return Identity(version=version, role=Role.SHADOW)
         entry = router.live(endpoint, version)
         if version is None:
             return Identity(entry.registered or endpoint)
+        # What a caller is given is no shadow's answer, also where a shadow was asked for by name.
+        is_canary = not is_shadow and router.role(endpoint, version) is Role.CANARY
+        role = Role.SHADOW if is_shadow else Role.CANARY if is_canary else Role.LIVE
         manifest = entry.bundle.manifest
         return Identity(
             entry.registered or endpoint,
             version,
             entry.bundle.digest,
-            router.role(endpoint, version),
+            role,
             manifest.classes,
             manifest.batch_invariant,
         )

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -22,9 +22,10 @@ from modelway.composition.bundling import BuildRequest, cached
 from modelway.composition.control import Control, now
 from modelway.composition.model_operations import SHOW_VERSION, OfVersion, ShownVersion
 from modelway.composition.operations import Operation
+from modelway.composition.registered import source_in
 from modelway.domain.errors import InvalidInput, MissingExtra
 from modelway.domain.names import alias_of
-from modelway.domain.references import check_model_name
+from modelway.domain.references import RunReference, check_model_name, parse_reference
 from modelway.lineage.beside import find_origin, has_pointer
 from modelway.lineage.model_folder import write_model
 from modelway.lineage.origin import PREFIX, Origin
@@ -42,7 +43,9 @@ _LONGEST_VALUE = 5000
 class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A registration: which model, of which source, and what is known of its training.
 
-    ``run`` is the run that trained it; without one the registry makes one for the files.
+    ``source`` is a file or folder here, or ``runs:/RUN/path``: what a run has logged, registered
+    where it lies. ``run`` is the run that trained it; without one the registry makes one for the
+    files.
     ``labels`` are separated by commas. ``allow_pickle`` False refuses a source that is one.
     """
 
@@ -76,9 +79,6 @@ def registering(say: Say) -> Operation[Register]:
     return Operation("POST", "/registry/{name}/versions", Register, carry_out, "model.register")
 
 
-REGISTER = registering(lambda _: None)
-
-
 @dataclass(frozen=True, slots=True)
 class _Registering:
     control: Control
@@ -90,22 +90,29 @@ class _Registering:
         asked, registry = self.asked, self.control.registry
         check_model_name(asked.name)
         given = _given_tags(asked)
+        run = _run_source(asked)
         if asked.run is not None:
             registry.run(asked.run)
-        bundle = self._bundle()
-        origin = self._origin()
-        tags = {**origin.tags(), **given, DIGEST: bundle.digest, ACTOR: actor}
-        self.say(f"Bundled as {bundle.digest}; registering {asked.name} at {registry.url} ...")
         home = self.control.home.path / "registering"
         home.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=home))
         try:
-            files = self._files(bundle, folder)
-            made = registry.register(asked.name, files, asked.run, tags)
+            bundle = self._bundle() if run is None else self._bundle_of(run, folder)
+            tags = {**self._origin(run).tags(), **given, DIGEST: bundle.digest, ACTOR: actor}
+            self.say(f"Bundled as {bundle.digest}; registering {asked.name} at {registry.url} ...")
+            if run is None:
+                files = self._files(bundle, folder)
+                made = registry.register(asked.name, files, asked.run, tags)
+            else:
+                made = registry.register_run(asked.name, run, tags)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self.control.store.links.link(made.name, made.version, bundle.digest, None)
-        if asked.run is None and made.run_id is not None:  # a given run has metrics of its own
+        self.control.registered.share(bundle.digest)
+        links = self.control.store.links
+        links.restore(made.name, made.version)  # a number that a deleted model's version had
+        links.link(made.name, made.version, bundle.digest, None)
+        is_own = asked.run is None and run is None  # a run that trained it has metrics of its own
+        if is_own and made.run_id is not None:
             registry.log_metrics(made.run_id, asked.metrics)
         self.say(f"{made.name}:{made.version} is registered")
         of = OfVersion(made.name, made.version)
@@ -113,15 +120,29 @@ class _Registering:
         return shown
 
     def _bundle(self) -> Bundle:
-        asked, settings = self.asked, self.control.settings
-        if not asked.allow_pickle:
+        settings = self.control.settings
+        if not self.asked.allow_pickle:
             settings = settings.without_pickles()
+        return open_bundle(cached(self._request(self.asked.source), settings, self.say))
+
+    def _bundle_of(self, run: RunReference, folder: Path) -> Bundle:
+        """The bundle of what a run has logged; a pickle only of a registry that is trusted."""
+        files = folder / "logged"
+        self.control.registry.fetch_run(run, files)
+        request = self._request(str(source_in(files)))
+        self._say_what_stays_here(str(run))
+        if self.asked.allow_pickle:
+            return self.control.registered.built(str(run), request, self.say)
+        return open_bundle(cached(request, self.control.settings.without_pickles(), self.say))
+
+    def _request(self, source: str) -> BuildRequest:
+        asked = self.asked
         data = _path(asked.data)
         if data is not None and not data.exists() and has_pointer(data):
             self.say(f"{data} is not here, only its DVC pointer: the bundle knows no training data")
             data = None
-        request = BuildRequest(
-            source=asked.source,
+        return BuildRequest(
+            source=source,
             name=alias_of(asked.name, 0),
             data=data,
             target=asked.target if data is not None or asked.data is None else None,
@@ -130,12 +151,18 @@ class _Registering:
             labels=asked.labels,
             metrics=asked.metrics,
         )
-        return open_bundle(cached(request, settings, self.say))
 
-    def _origin(self) -> Origin:
-        head, _, _ = self.asked.source.rpartition(":")
-        source = Path(head if head.endswith(".py") else self.asked.source)
-        return find_origin(source, _path(self.asked.data), _read_yaml, self.say)
+    def _origin(self, run: RunReference | None) -> Origin:
+        """Where it comes from; what a run has logged comes from where the run says itself."""
+        data = _path(self.asked.data)
+        if run is None:
+            head, _, _ = self.asked.source.rpartition(":")
+            source = Path(head if head.endswith(".py") else self.asked.source)
+            return find_origin(source, data, _read_yaml, self.say)
+        if data is None:
+            return Origin()
+        found = find_origin(data, data, _read_yaml, self.say)
+        return replace(found, code=None, data_code=found.code, lock=None, lock_sha256=None)
 
     def _files(self, bundle: Bundle, folder: Path) -> Path:
         """The folder of the MLflow model: the source if it is one, else one that is written."""
@@ -143,6 +170,10 @@ class _Registering:
         if not (source / MLMODEL).is_file():
             write_model(bundle, folder, now())
             return folder
+        self._say_what_stays_here(str(source))
+        return source
+
+    def _say_what_stays_here(self, source: str) -> None:
         asked = self.asked
         apart = {"--data": asked.data, "--signature": asked.signature, "--code": asked.code}
         lost = [option for option, value in {**apart, "--labels": asked.labels}.items() if value]
@@ -151,7 +182,24 @@ class _Registering:
                 f"{source} is registered as it is: what {', '.join(lost)} says is in the bundle "
                 "here, and not in one that another host builds from the registry"
             )
-        return source
+
+
+def _run_source(asked: Register) -> RunReference | None:
+    """What a run has logged, if that is the source.
+
+    Raises:
+        InvalidName: it looks like it and is not.
+        InvalidInput: another run is named beside it.
+    """
+    found = parse_reference(asked.source) if asked.source.startswith("runs:/") else None
+    if not isinstance(found, RunReference):
+        return None
+    if asked.run not in (None, found.run_id):
+        raise InvalidInput(
+            f"{asked.source} is of the run {found.run_id}, and not of {asked.run}",
+            hint="leave --run out",
+        )
+    return found
 
 
 def _given_tags(asked: Register) -> Mapping[str, str]:

@@ -21,14 +21,15 @@ from modelway.access.admitting import Keys
 from modelway.access.keys import Key
 from modelway.access.tls import Certificate
 from modelway.composition.elsewhere import ByAdministration
+from modelway.composition.frameworks import open_remote
 from modelway.composition.isolation import opener
+from modelway.composition.job_keeping import stored_jobs
 from modelway.composition.plan import ServePlan
-from modelway.composition.recording import RecordMetrics, recorder_of
 from modelway.composition.securing import certificate_of, is_loopback
 from modelway.console import pages
 from modelway.domain.errors import ModelwayError
 from modelway.endpoints.arms import ArmCounting
-from modelway.endpoints.deployments import Deployments, known, routing_of
+from modelway.endpoints.deployments import Deployments, called, known, routing_of
 from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
 from modelway.endpoints.router import EndpointRouter, Routing
 from modelway.endpoints.shadowing import Shadowing
@@ -37,9 +38,9 @@ from modelway.inference.counting import Counting
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.metering import InferenceMetrics
+from modelway.inference.own_ids import OwnIds
 from modelway.inference.ports import Observer
 from modelway.inference.statistics import Statistics
-from modelway.records.recorder import Recorder
 from modelway.rest.accepting import CENSUS, Census
 from modelway.rest.app import App, create_app
 from modelway.rest.cors import Cors
@@ -58,9 +59,14 @@ from modelway.telemetry.slots import Slot
 from modelway.telemetry.spans import PassedOn, Spans
 
 if TYPE_CHECKING:
+    from modelway.composition.recording import RecordMetrics
     from modelway.grpc.door import GrpcDoor
+    from modelway.records.recorder import Recorder
 
 _log = logging.getLogger(__name__)
+
+_OWN_IDS = "own-ids"
+"""The file of the ids that callers brought: in the home of ``up``, where their records are too."""
 
 _SPANS_S = 2.0
 """How long the last spans have to be sent."""
@@ -82,8 +88,8 @@ class Service:
         self._statistics = Statistics()
         self._keys = None if plan.keys is None else Keys(plan.keys)
         self._certificate = certificate_of(plan.serve)
-        self._record_metrics = RecordMetrics(self.metrics)
         self._recorder: Recorder | None = None
+        self._record_metrics: RecordMetrics | None = None
         self._shadowing: Shadowing | None = None
         self._arms = ArmCounting()
         self._router: EndpointRouter
@@ -126,13 +132,16 @@ class Service:
         self._router = router = await self._described()
         for name in router.endpoints():
             self.routed(name)
-        self.deployments = Deployments(self._catalogue, router, self._check)
+        self.deployments = Deployments(self._catalogue, router, self._check, self._settle)
+        own_ids = OwnIds(_shared_folder(plan) / _OWN_IDS)
+        await asyncio.to_thread(own_ids.open)
         self.plane = DataPlane(
             router,
             self._catalogue,
             observers=self._observers(router),
             admission=self._keys,
             settings=plan.inference,
+            own_ids=own_ids,
         )
         app = application(plan, self.plane, self._statistics, self._keys)
         for entry in self._catalogue:
@@ -166,11 +175,15 @@ class Service:
         """Who is told of answers: those who count, the recorder, and the shadows last."""
         told: list[Observer] = [self._arms]
         if self._plan.records is not None:
+            # A service that records nothing begins without it, also where there is no flock.
+            from modelway.composition.recording import RecordMetrics, recorder_of
+
             plan, slot = self._plan.records, str(self._slot)
+            self._record_metrics = RecordMetrics(self.metrics)
             self._recorder = recorder_of(plan, slot, router, self._record_metrics)
             self._recorder.start()
             told.append(self._recorder)
-        self._shadowing = Shadowing(router, self._catalogue, told, self._meter)
+        self._shadowing = Shadowing(router, self._catalogue, told, self._meter, open_remote)
         return (Counting(self._meter, self._statistics), *told, self._shadowing)
 
     async def drain(self) -> None:
@@ -183,7 +196,8 @@ class Service:
         if self._shadowing is not None:
             await self._shadowing.close()
         if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.close)
+            await self._recorder.closed()
+        if self._record_metrics is not None:
             self._record_metrics.look()
         if self._reading is not None:
             self._reading.cancel()
@@ -247,7 +261,9 @@ class Service:
         entries = [
             await known(self._catalogue, endpoint.name, version) for version in endpoint.active
         ]
-        return routing_of(endpoint, entries)
+        routing = routing_of(endpoint, entries)
+        self._catalogue.called(endpoint.name, called(endpoint, entries))
+        return routing
 
     async def _know(self, name: str, versions: Sequence[PlannedVersion]) -> None:
         """Know versions that answered before this process began; one that is gone is not known."""
@@ -257,10 +273,15 @@ class Service:
             except ModelwayError as error:
                 _log.warning("an older version of %s is not known any more: %s", name, error)
 
-    def _load(self, name: str, version: str, folder: Path) -> LoadedModel:
+    def _load(self, name: str, version: str, folder: Path, apart: bool) -> LoadedModel:
         inference = self._plan.inference
-        opened = opener(inference, allow_pickle=self._plan.allow_pickle)
+        opened = opener(inference, allow_pickle=self._plan.allow_pickle, apart=apart)
         return load_model(name, folder, opened, inference, self._meter.watch, version)
+
+    def _settle(self) -> None:
+        """Have who answered be looked up for what waits to be recorded."""
+        if self._recorder is not None:
+            self._recorder.settle()
 
     def _check(self, entry: Entry) -> None:
         """Refuse a bundle that does not fit the routes and words of its endpoint."""
@@ -274,7 +295,8 @@ class Service:
         self._machine.read()
         self._connections.set(len(self.server.connections))
         self._meter.look(self._catalogue)
-        self._record_metrics.look()
+        if self._record_metrics is not None:
+            self._record_metrics.look()
         if self._certificate is not None:
             self._renew(self._certificate)
         self._reading = asyncio.get_running_loop().call_later(EVERY_S, self._read)
@@ -285,6 +307,11 @@ class Service:
                 _log.info("the certificate was renewed")
         except ModelwayError as error:
             _log.error("the certificate is not renewed: %s", error.message)
+
+
+def _shared_folder(plan: ServePlan) -> Path:
+    """Where the ids of callers lie: what is served from no home leaves nothing behind."""
+    return Path(plan.metrics_folder if plan.insists else plan.home)
 
 
 def application(
@@ -306,4 +333,5 @@ def application(
         keys=keys,
         # A service that insists on its models has been given them: it follows no store.
         labels=None if plan.insists else elsewhere,
+        jobs=None if plan.jobs is None else stored_jobs(plan.jobs),
     )

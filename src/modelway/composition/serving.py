@@ -17,15 +17,17 @@ from pathlib import Path
 
 import msgspec
 
+from modelway.access.ports import AuditTrail
 from modelway.composition.administration import Extra, admin_listener
 from modelway.composition.fleet import Fleet
 from modelway.composition.keyring import Keyring, check_some
 from modelway.composition.listening import address_of, grpc_port, listening, place_of
 from modelway.composition.plan import Place, ServePlan
+from modelway.composition.referring import name_of, reference_in, referred
 from modelway.composition.running import Beside
 from modelway.composition.securing import needs_keys
 from modelway.composition.watching import Watching
-from modelway.domain.errors import InvalidSource, UnknownSetting
+from modelway.domain.errors import InvalidInput, InvalidSource, UnknownSetting
 from modelway.domain.names import alias_of, check_name
 from modelway.endpoints.planned import PlannedEndpoint, PlannedVersion
 from modelway.settings import Settings, child_environment
@@ -88,10 +90,10 @@ def serve(
         beside: list[Beside] = [] if watching is None else [watching.follow]
         extra = Extra()
         if needs_keys(settings):
-            keyring = _keyring(settings)
+            keyring, trail = _kept(settings)
             plan = msgspec.structs.replace(plan, keys=tuple(keyring.keys))
             beside.append(keyring.follow)
-            extra = Extra(keyring.administration)
+            extra = Extra(keyring.administration, trail=trail)
         ready = _announcing(plan, address_of(settings, listener), say, when_ready)
         if settings.serve.workers == 1:
             # A supervisor never needs what answering needs.
@@ -102,13 +104,18 @@ def serve(
         return asyncio.run(supervise(plan, listener, admin, ready, beside, extra))
 
 
-def _keyring(settings: Settings) -> Keyring:
-    """The keys of the home's store. Raises BadValue where there is none to ask with."""
+def _kept(settings: Settings) -> tuple[Keyring, AuditTrail]:
+    """What the home's store keeps of who may, and of who did what.
+
+    Raises:
+        BadValue: there is no key to ask with.
+    """
     from modelway.composition.control import Control
 
-    keyring = Keyring(Control(settings).store.keys)
+    store = Control(settings).store
+    keyring = Keyring(store.keys, store.keys.all())
     check_some(keyring.keys)
-    return keyring
+    return keyring, store.audit
 
 
 def _announcing(
@@ -129,9 +136,16 @@ def _announcing(
 
 
 def _watching(request: ServeRequest, settings: Settings, say: Say) -> Watching:
-    """What watches the request's sources."""
+    """What watches the request's sources. Raises InvalidInput where one has no files here."""
+    named = endpoint_names(request.sources)
+    for source in named.values():
+        if reference_in(source) is not None:
+            raise InvalidInput(
+                f"--watch looks at files, and {source} is looked for in a registry",
+                hint="modelway up follows aliases",
+            )
     return Watching(
-        endpoint_names(request.sources),
+        named,
         lambda name, source: _folder(source, name, request, settings, say),
     )
 
@@ -168,7 +182,7 @@ def endpoint_names(sources: Sequence[str]) -> dict[str, str]:
     """Source by endpoint name, in order; a source without a name is called after itself.
 
     ``rules.py:is_in_heat`` is ``is_in_heat``, a bundle is what its record says, a file or folder is
-    its own name up to the first dot.
+    its own name up to the first dot, a version of a registry is its model.
 
     Raises:
         InvalidSource: two sources have one name.
@@ -209,6 +223,8 @@ def _folder(source: str, name: str, request: ServeRequest, settings: Settings, s
         labels=request.labels,
         python=request.python,
     )
+    if reference_in(source) is not None:
+        return referred(wanted, settings, say).resolve()
     return cached(wanted, settings, say).resolve()
 
 
@@ -218,6 +234,9 @@ def is_bundle(source: str) -> bool:
 
 
 def _own_name(source: str) -> str:
+    reference = reference_in(source)
+    if reference is not None:
+        return name_of(reference)
     entry = source.rpartition(":")
     if entry[0].endswith(".py"):
         return entry[2]

@@ -17,21 +17,26 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from modelway.bundles.digest import PREFIX
 from modelway.composition.administration import admin_key
 from modelway.composition.control import Control, now
-from modelway.composition.elsewhere import exchange
 from modelway.composition.endpoint_operations import LIST as ENDPOINTS
 from modelway.composition.endpoint_operations import Resolved
+from modelway.composition.exchanging import exchange
 from modelway.composition.home import Running
 from modelway.composition.mlflow_server import is_up
 from modelway.composition.model_operations import Nothing
 from modelway.composition.operating import Target
 from modelway.composition.operations import Operation
-from modelway.domain.errors import ModelwayError
+from modelway.composition.remembering import Remembered, recalled
+from modelway.domain.addresses import shown_url
+from modelway.domain.errors import ModelwayError, StoreUnavailable
+from modelway.endpoints.endpoint import Role
+from modelway.endpoints.planned import PlannedEndpoint
 from modelway.registry.promotions import Decision
 
-_PATIENCE_S = 5.0
-"""So long is waited for a service to say how it is."""
+_PATIENCE_S = 15.0
+"""So long is waited for a service to say how it is; its store may keep it waiting for 5 s."""
 
 _PROC = Path("/proc")
 _KINDS = {"answer": "worker", "tend": "tend", "mlflow": "mlflow"}
@@ -47,7 +52,7 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Answering(msgspec.Struct, frozen=True):
-    """An endpoint and its versions; ``trouble`` is why it is not followed, while it is not."""
+    """An endpoint and its versions; ``trouble`` is why it is not followed, or not whole."""
 
     name: str
     versions: Sequence[Resolved]
@@ -67,7 +72,10 @@ class Addresses(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """What runs in a home and what it keeps; ``addresses`` are None where nothing runs.
 
-    ``trouble`` is why what runs could not be asked. ``proposals`` wait for approval.
+    ``bundles`` and ``records`` are where they go beyond the home, without credentials, None where
+    they stay in it. ``trouble`` is why what runs could not be asked. ``proposals`` wait for
+    approval. While the store is away ``store_trouble`` says so, endpoints and keys are those that
+    were known last, and what else the store would say is None.
     """
 
     home: str
@@ -76,16 +84,24 @@ class Status(msgspec.Struct, frozen=True):
     addresses: Addresses | None
     endpoints: Sequence[Answering]
     store: str
-    generation: int
+    generation: int | None
     keys: int
-    proposals: int
+    proposals: int | None
     records_bytes: int
+    bundles: str | None = None
+    records: str | None = None
     trouble: str | None = None
+    store_trouble: str | None = None
 
-    @property
-    def runs(self) -> bool:
-        """Whether a service runs here."""
-        return self.addresses is not None
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What the store says, or what is known of it: the parts of a status that are its own."""
+
+    endpoints: Sequence[Answering]
+    keys: int
+    generation: int | None = None
+    proposals: int | None = None
+    store_trouble: str | None = None
 
 
 Troubles = Callable[[], Mapping[str, str]]
@@ -108,11 +124,12 @@ def status_of(target: Target) -> Any:
     """The status as its JSON types, of what runs here too where it can be asked.
 
     Raises:
-        ModelwayError: the store or the server named cannot be reached.
+        StoreUnavailable: the store cannot be reached, and never was from this home.
+        ModelwayError: the server named cannot be reached.
     """
     if target.server:
         return target.carry_out(STATUS)
-    with Control(target.settings) as control:
+    with Control(target.settings, patient=True) as control:
         running = control.home.running()
         if running is None:
             return msgspec.to_builtins(look(control, {}), enc_hook=str)
@@ -132,23 +149,72 @@ def status_of(target: Target) -> Any:
 
 
 def look(control: Control, troubles: Mapping[str, str]) -> Status:
-    """The status of a home as it is now. Raises StoreUnavailable."""
+    """The status of a home as it is now.
+
+    Raises:
+        StoreUnavailable: the store cannot be reached, and never was from this home.
+    """
     running = control.home.running()
-    store = control.store
-    shown = ENDPOINTS.carry_out(control, Nothing(), "")
-    waiting = [one for one in store.proposals.all() if one.decision is Decision.OPEN]
+    try:
+        kept = _kept(control, troubles)
+    except StoreUnavailable as error:
+        found = recalled(control.home, control.store.shown)
+        if found is None:
+            raise
+        kept = _last(found, troubles, error)
     return Status(
         home=str(control.home.path),
         since=None if running is None else running.since,
         processes=[] if running is None else _processes(running),
         addresses=None if running is None else _addresses(running),
-        endpoints=[Answering(one.name, one.versions, troubles.get(one.name)) for one in shown],
         store=urlsplit(control.settings.store.url or control.home.store_url).scheme,
-        generation=store.generation.now(),
-        keys=len([key for key in store.keys.all() if key.revoked_at is None]),
-        proposals=len([one for one in waiting if one.expires_at > now()]),
         records_bytes=_size(control.records_root),
+        bundles=_elsewhere(control.settings.bundles.url),
+        records=_elsewhere(control.settings.records.url),
+        **msgspec.structs.asdict(kept),
     )
+
+
+def _elsewhere(url: str) -> str | None:
+    return shown_url(url) if url else None
+
+
+def _kept(control: Control, troubles: Mapping[str, str]) -> _Kept:
+    """As the store says. Raises StoreUnavailable."""
+    store = control.store
+    generation = store.generation.now()
+    shown = ENDPOINTS.carry_out(control, Nothing(), "")
+    waiting = [one for one in store.proposals.all() if one.decision is Decision.OPEN]
+    return _Kept(
+        endpoints=[Answering(one.name, one.versions, troubles.get(one.name)) for one in shown],
+        keys=len([key for key in store.keys.all() if key.revoked_at is None]),
+        generation=generation,
+        proposals=len([one for one in waiting if one.expires_at > now()]),
+    )
+
+
+def _last(found: Remembered, troubles: Mapping[str, str], error: ModelwayError) -> _Kept:
+    """As it was when the store was looked at last."""
+    at = f"{found.at:%Y-%m-%d %X} UTC"
+    return _Kept(
+        [Answering(one.name, roles_of(one), troubles.get(one.name)) for one in found.endpoints],
+        len([key for key in found.keys if key.revoked_at is None]),
+        store_trouble=f"{error.message}; endpoints and keys are as they were at {at}",
+    )
+
+
+def roles_of(endpoint: PlannedEndpoint) -> list[Resolved]:
+    """The versions of an endpoint that answers; of a bundle its folder is the digest."""
+    canaries = [(Role.CANARY, one.version, one.weight) for one in endpoint.canaries]
+    shadows = [(Role.SHADOW, one, None) for one in endpoint.shadows]
+    found = [
+        Resolved(
+            f"{one.model}:{one.version}", role, one.version, PREFIX + Path(one.folder).name, weight
+        )
+        for role, one, weight in ((Role.LIVE, endpoint.live, None), *canaries, *shadows)
+    ]
+    remotes = [one.reference for one in endpoint.remotes]
+    return [*found, *(Resolved(one, Role.SHADOW, one, None) for one in remotes)]
 
 
 def _addresses(running: Running) -> Addresses:

@@ -11,19 +11,27 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 
+from modelway.composition.calling_back import calling_back
 from modelway.composition.control import Control, now
+from modelway.composition.giving_way import NOTHING, give_way
+from modelway.composition.presence import SEEN_S
 from modelway.domain.errors import AliasNotFound, ModelwayError
 from modelway.settings import Settings
 from modelway.telemetry.logs import configure_logs
 
 _BUNDLE_S = 1.0
 _SEAL_S = 2.0
+_SEND_S = 2.0
 _KEEP_S = 600.0
-_LEAST_PRIORITY = 19
+_FORGET_S = 60.0
+_CALL_BACK_S = 1.0
+_CALLING_ENDS_S = 4.0
+"""So long is waited for posts under way, which have a moment; ``up`` waits a little longer."""
 
 _log = logging.getLogger("modelway.tend")
 
@@ -43,8 +51,8 @@ class Concern:
 
     def run(self, ended: threading.Event) -> None:
         """Do it until told to end."""
-        if self.is_patient and sys.platform == "linux":  # elsewhere it would be the whole process
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_PRIORITY)
+        if self.is_patient:
+            give_way(NOTHING)
         while not ended.wait(self.every_s):
             self.tried()
 
@@ -70,25 +78,49 @@ class Concern:
 
 
 def tend(settings: Settings) -> int:
-    """Tend to the home until SIGTERM, or until whoever started this has ended."""
+    """Tend to the home until SIGTERM, or until whoever started this has ended.
+
+    While another process does so, which a worker may have started, this one calls back and waits.
+    """
     configure_logs(settings.telemetry)
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
     threading.Thread(target=_outlive_nobody, args=(ended,), daemon=True).start()
-    with Control(settings) as control:
-        threads = [
-            threading.Thread(target=one.run, args=(ended,), name=one.name, daemon=True)
-            for one in concerns(control)
-        ]
-        for thread in threads:
-            thread.start()
-        ended.wait()
+    with Control(settings, patient=True) as control:
+        # Callbacks have leases; and only some processes of a home may know how to tell them.
+        calling = _begin(callbacks(control, ended), ended)
+        with control.home.tended(ended):
+            _begin(concerns(control), ended)
+            ended.wait()
+            if control.settings.records.url:
+                # Other hosts read only what was sent, and this one may not come back.
+                Concern("sending the last records", 0, lambda: send_records(control)).tried()
+        for thread in calling:
+            thread.join(_CALLING_ENDS_S)
     return 0
 
 
+def _begin(some: Sequence[Concern], ended: threading.Event) -> list[threading.Thread]:
+    threads = [
+        threading.Thread(target=one.run, args=(ended,), name=one.name, daemon=True) for one in some
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def callbacks(control: Control, ended: threading.Event) -> list[Concern]:
+    """What is told, where this process is to tell it; any number of them may at the same time."""
+    if not control.settings.jobs.callback_urls:
+        return []
+    # The secret may not be there yet, or be replaced by none.
+    made = cache(lambda: calling_back(control))
+    return [Concern("calling back", _CALL_BACK_S, lambda: made().once(ended))]
+
+
 def concerns(control: Control) -> list[Concern]:
-    """Everything that is tended to."""
+    """Everything that one process of a home tends to."""
     return [
         Concern(
             "comparing the registry with the ledger",
@@ -96,9 +128,30 @@ def concerns(control: Control) -> list[Concern]:
             lambda: control.promoting.reconcile(now()),
         ),
         Concern("bundling what endpoints want", _BUNDLE_S, lambda: bundle_wanted(control)),
+        Concern("saying where bundles are", SEEN_S, lambda: say_where_bundles_are(control)),
         Concern("sealing records", _SEAL_S, lambda: control.keeper.seal_once(), is_patient=True),
+        Concern("sending records", _SEND_S, lambda: control.keeper.send(), is_patient=True),
+        Concern("forgetting jobs", _FORGET_S, lambda: forget_jobs(control)),
         Concern("keeping records", _KEEP_S, lambda: keep_records(control), is_patient=True),
     ]
+
+
+def say_where_bundles_are(control: Control) -> None:
+    """Say in the store that this home is there, by what the place of its bundles says itself."""
+    control.bundles.ask_place()
+    control.presence.enter()
+
+
+def forget_jobs(control: Control) -> None:
+    """Remove jobs that ended long ago, with what was sent and answered."""
+    control.store.jobs.forget(now() - timedelta(seconds=control.settings.jobs.keep_s))
+    control.store.uploads.forget(now())
+
+
+def send_records(control: Control) -> None:
+    """Seal what nobody writes any more, and send it where records are kept."""
+    control.keeper.seal_once()
+    control.keeper.send()
 
 
 def keep_records(control: Control) -> None:
@@ -111,7 +164,10 @@ def keep_records(control: Control) -> None:
 
 
 def bundle_wanted(control: Control) -> None:
-    """Build what an endpoint refers to and has no bundle; what failed before is not tried again."""
+    """Build what an endpoint refers to and has no bundle, and have other hosts see what is here.
+
+    What could not be built before is not tried again.
+    """
     links = control.store.links
     resolver = control.resolver()
     failed: ModelwayError | None = None
@@ -119,18 +175,20 @@ def bundle_wanted(control: Control) -> None:
         endpoint = revision.endpoint
         if endpoint is None:
             continue
-        canaries = [one.reference for one in endpoint.canaries]
-        for reference in (endpoint.live, *canaries, *endpoint.shadows):
+        for reference in endpoint.versions:
             try:
                 model, version = resolver.number(reference)
             except AliasNotFound:
                 continue
-            if links.digest(model, version) is None and links.reason(model, version) is None:
-                _log.info("bundling %s:%s", model, version, extra={"endpoint": revision.name})
-                try:
+            digest = links.digest(model, version)
+            try:
+                if digest is not None:
+                    control.bundles.share(digest)
+                elif links.reason(model, version) is None:
+                    _log.info("bundling %s:%s", model, version, extra={"endpoint": revision.name})
                     control.registered.bundle(model, version, _log.info)
-                except ModelwayError as error:  # what others want is built all the same
-                    failed = failed or error
+            except ModelwayError as error:  # what others want is built all the same
+                failed = failed or error
     if failed is not None:
         raise failed
 

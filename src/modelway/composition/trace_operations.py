@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from modelway.access.keys import Key
 from modelway.bundles.record import Record, read_record
 from modelway.bundles.store import Bundle, open_bundle
 from modelway.composition.confining import confine
@@ -18,12 +19,13 @@ from modelway.lineage.tracing import Trace, Tracing, recorded_of
 
 
 class OfPrediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A prediction, or row k of it: ``ID:k``."""
+    """A prediction, or row k of it: ``ID:k``; of an ``endpoint``, where several have such an id."""
 
     id: str
+    endpoint: str | None = None
 
 
-def _trace(control: Control, of: OfPrediction, actor: str) -> Trace:
+def _trace(control: Control, of: OfPrediction, _: str) -> Trace:
     store = control.store
 
     def record(digest: str) -> Record | None:
@@ -33,17 +35,18 @@ def _trace(control: Control, of: OfPrediction, actor: str) -> Trace:
     tracing = Tracing(
         _predictions(control), store.endpoints, store.ledger, control.registry, record
     )
-    found = tracing.trace(of.id)
-    confine(control, actor, lambda: {found.endpoint})
-    return found
+    return tracing.trace(of.id, of.endpoint)
 
 
-def _replay(control: Control, of: OfPrediction, actor: str) -> Replayed:
+def _replay(control: Control, of: OfPrediction, _: str) -> Replayed:
     predictions = _predictions(control)
-    recorded, _ = recorded_of(predictions, of.id)
-    confine(control, actor, lambda: {recorded.endpoint})
+    recorded, _row = recorded_of(predictions, of.id, of.endpoint)
     replaying = Replaying(predictions, _bundles(control), answer_of(control.settings))
     return replaying.replay(recorded)
+
+
+def _confine(control: Control, of: OfPrediction, key: Key) -> None:
+    confine(key, lambda: {of.endpoint or recorded_of(_predictions(control), of.id)[0].endpoint})
 
 
 def _predictions(control: Control) -> RecordedPredictions:
@@ -63,7 +66,7 @@ def _bundles(control: Control) -> Callable[[str], Bundle | None]:
     return bundle
 
 
-TRACE = Operation("GET", "/trace/{id}", OfPrediction, _trace)
-REPLAY = Operation("POST", "/trace/{id}/replay", OfPrediction, _replay)
+TRACE = Operation("GET", "/trace/{id}", OfPrediction, _trace, confine=_confine)
+REPLAY = Operation("POST", "/trace/{id}/replay", OfPrediction, _replay, confine=_confine)
 
 TRACE_OPERATIONS = (TRACE, REPLAY)

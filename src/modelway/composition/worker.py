@@ -17,9 +17,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -28,7 +30,7 @@ from modelway.composition import orders
 from modelway.composition.administration import Extra, administer
 from modelway.composition.footprint import give_back, set_aside
 from modelway.composition.plan import ServePlan
-from modelway.composition.running import Beside
+from modelway.composition.running import Beside, kept_going
 from modelway.composition.service import Service
 from modelway.domain.errors import BadValue, LoadFailed, ModelwayError
 from modelway.endpoints.planned import PlannedEndpoint
@@ -39,7 +41,7 @@ from modelway.telemetry.logs import configure_logs
 _log = logging.getLogger(__name__)
 
 
-class _Alone:
+class Alone:
     """A service of one process, as its administration sees it."""
 
     def __init__(self, service: Service, plan: ServePlan) -> None:
@@ -130,19 +132,19 @@ async def _alone(
     extra: Extra,
 ) -> None:
     service = Service(plan, slot=0)
-    stopped = _stopped()
+    stopped = stopped_by_signals()
     await service.start(listeners)
     try:
         await _open(service, stopped)
     except ModelwayError:
         await service.drain()
         raise
-    alone = _Alone(service, plan)
+    alone = Alone(service, plan)
     administration = await administer(alone, admin, plan, extra)
     give_back()
     set_aside()
     when_ready()
-    tasks = [asyncio.create_task(one(alone)) for one in beside]
+    tasks = [asyncio.create_task(kept_going(one, alone)) for one in beside]
     await stopped.wait()
     for task in tasks:
         task.cancel()
@@ -187,13 +189,14 @@ async def _among_others(slot: int, listeners: Sequence[socket.socket], channel: 
         raise BadValue(f"the supervisor's plan cannot be read: {error}") from error
     configure_logs(plan.telemetry)
     service = Service(plan, slot)
-    stopped = _stopped()
+    stopped = stopped_by_signals()
     await _open(service, stopped)
     await service.start(listeners, shared=True)
     give_back()
     set_aside()
     channel.report(b"ready")
-    following = asyncio.create_task(_follow(service, lines, channel))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+    following = asyncio.create_task(_Following(service, channel).follow(lines))
     # Without orders there is nobody to answer for.
     following.add_done_callback(lambda _: stopped.set())
     await stopped.wait()
@@ -215,11 +218,40 @@ async def _open(service: Service, stopped: asyncio.Event) -> None:
     opening.result()
 
 
-async def _follow(service: Service, ordered: asyncio.StreamReader, channel: _Channel) -> None:
-    """Carry out orders one by one, until they end."""
-    while line := await ordered.readline():
-        order: orders.Order = msgspec.json.decode(line, type=orders.Order)
-        channel.report(msgspec.json.encode(await _carried_out(service, order)))
+class _Following:
+    """Carries out orders: those of an endpoint in turn, beside those of others; the rest at once.
+
+    A bundle may take minutes to open. No key that was revoked is known so long, and nothing that
+    was counted of a canary waits.
+    """
+
+    def __init__(self, service: Service, channel: _Channel) -> None:
+        self._service = service
+        self._channel = channel
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def follow(self, ordered: asyncio.StreamReader) -> None:
+        """Carry out orders until they end."""
+        while line := await ordered.readline():
+            number, _, text = line.partition(b" ")
+            order: orders.Order = msgspec.json.decode(text, type=orders.Order)
+            endpoint = orders.endpoint_of(order)
+            if endpoint is None:
+                await self._carry_out(number, order)
+                continue
+            turn = self._turns.setdefault(endpoint, asyncio.Lock())
+            task = asyncio.create_task(self._in_turn(turn, number, order))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _in_turn(self, turn: asyncio.Lock, number: bytes, order: orders.Order) -> None:
+        async with turn:
+            await self._carry_out(number, order)
+
+    async def _carry_out(self, number: bytes, order: orders.Order) -> None:
+        report = msgspec.json.encode(await _carried_out(self._service, order))
+        self._channel.report(number + b" " + report)
 
 
 async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
@@ -247,13 +279,13 @@ async def _carried_out(service: Service, order: orders.Order) -> orders.Report:
                 return orders.Report(states=tuple(await deployments.states()))
     except ModelwayError as error:
         return orders.failed(error)
-    except Exception as error:  # noqa: BLE001 - an order that is never reported stops all others
+    except Exception as error:  # noqa: BLE001 - an order that is never reported is waited for
         _log.exception("an order could not be carried out")
         return orders.failed(LoadFailed(f"{type(error).__name__}: {error}"))
     return orders.Report()
 
 
-def _stopped() -> asyncio.Event:
+def stopped_by_signals() -> asyncio.Event:
     """Set when the process is told to end."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -284,3 +316,6 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 _LONGEST_LINE_BYTES = 64 * 1024 * 1024
+
+_THREADS = 32
+"""More than endpoints are followed at a time: bundles that hang leave threads for others."""

@@ -33,10 +33,13 @@ class RowWarning:
 class InferenceRequest:
     """One call of a model: a table for an endpoint.
 
-    ``prediction_id`` None lets the data plane make one. ``warnings`` were found when the table was
+    ``prediction_id`` None lets the data plane make one; ``has_own_id`` says that the caller brought
+    it, so that no other inputs may come under it. ``warnings`` were found when the table was
     made. ``principal`` is who calls, if anybody asked. ``deadline`` is when the answer is of no
     more use, by ``time.monotonic``. ``is_pinned`` says that the caller named the version, so no
-    other may answer.
+    other may answer. ``beside`` stands in what a shadow is asked too: the live version that has
+    answered it, and after how many seconds. ``is_shadow`` says that a shadow was asked, whose
+    answer no caller is given.
     """
 
     endpoint: str
@@ -47,6 +50,9 @@ class InferenceRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
     is_pinned: bool = False
+    has_own_id: bool = False
+    beside: tuple[str, float] | None = None
+    is_shadow: bool = False
 
 
 @dataclass(slots=True)

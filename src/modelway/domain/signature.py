@@ -164,7 +164,7 @@ class Signature:
         """Whether the model takes columns."""
         return bool(self.columns)
 
-    @property
+    @cached_property
     def is_numeric(self) -> bool:
         """Whether one float64 matrix holds a whole request."""
         return self.is_tabular and all(c.is_numeric for c in self.columns)

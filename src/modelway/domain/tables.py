@@ -81,8 +81,10 @@ class Table:
     @property
     def matrix(self) -> npt.NDArray[np.float64]:
         """The rows as one float64 matrix of shape (n_rows, n_columns); numeric signatures only."""
-        if self._matrix is None and self._cells is not None:
-            self._matrix = np.array(self._cells, dtype=np.float64)
+        cells = self._cells
+        if self._matrix is None and cells is not None:
+            self._matrix = np.array(cells, dtype=np.float64)
+            self._cells = None  # whoever keeps the table for a while keeps the matrix only
         if self._matrix is None:
             arrays = self._arrays or ()
             self._matrix = np.ascontiguousarray(np.stack(arrays, axis=1), dtype=np.float64)

@@ -7,7 +7,7 @@ compared on the requests that it was given, with what the live version took for 
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,9 +27,6 @@ _FAULTS = (ModelFailed, DeadlineExceeded)
 _TOGETHER = 4096
 """So many latencies are held before they are summed up."""
 
-_REMEMBERED = 20_000
-"""Of so many answers it is known what the live version took, until a shadow has answered too."""
-
 _Key = tuple[Arm, str]
 
 
@@ -43,7 +40,9 @@ class ArmCounting:
     def follow(self, endpoint: str, routing: Routing | None) -> None:
         """Count an endpoint as it is routed from now on; None where it is no more."""
         before = self._trials.pop(endpoint, None)
-        if routing is None or (routing.split is None and not routing.shadows):
+        if routing is None or (
+            routing.split is None and not routing.shadows and not routing.remotes
+        ):
             # Nobody asks any more; what is left must not be told when a like trial begins.
             self._ended = [one for one in self._ended if one.endpoint != endpoint]
             return
@@ -88,33 +87,28 @@ class _Trial:
         self._versions = [one.version for one in canaries]
         answering = {self._live, *self._versions}
         self._shadows = {one.version for one in routing.shadows} - answering
+        self._shadows |= {one.reference for one in routing.remotes}
         weights = () if split is None else split.weights
         entries = zip((routing.live, *canaries), (1.0 - sum(weights), *weights), strict=True)
         self._routing = routing_name([(e.version, e.bundle.digest, w) for e, w in entries])
         self._seconds: defaultdict[_Key, list[float]] = defaultdict(list)
         self._sums: defaultdict[_Key, ArmCounts] = defaultdict(ArmCounts)
-        self._lately: OrderedDict[str, float] = OrderedDict()
 
     def answered(self, answered: Sequence[Answered]) -> None:
         version = answered[0][1].version
         if version in self._shadows:
-            for _, response, seconds in answered:
-                self._beside(version, response.prediction_id, seconds)
+            for request, _, seconds in answered:
+                self._beside(version, request, seconds)
             return
         arm = Arm.LIVE if version == self._live else Arm.CANARY
         if self._split is not None:
             for request, _, seconds in answered:
                 if self._meant_for(request) == version:
                     self._took((arm, version), seconds)
-        if self._shadows and arm is Arm.LIVE:
-            for _, response, seconds in answered:
-                self._lately[response.prediction_id] = seconds
-            while len(self._lately) > _REMEMBERED:
-                self._lately.popitem(last=False)
 
     def failed(self, request: InferenceRequest, version: str) -> None:
         if version in self._shadows:
-            self._beside(version, request.prediction_id or "", None)
+            self._beside(version, request, None)
         elif self._split is not None and self._meant_for(request) == version:
             arm = Arm.LIVE if version == self._live else Arm.CANARY
             self._sums[arm, version].failed()
@@ -129,12 +123,11 @@ class _Trial:
         self._sums.clear()
         return found
 
-    def _beside(self, version: str, prediction_id: str, seconds: float | None) -> None:
-        """A shadow has answered, or failed; it counts if the live version is known to have too."""
-        live = self._lately.get(prediction_id)
-        if live is None:
+    def _beside(self, version: str, request: InferenceRequest, seconds: float | None) -> None:
+        """A shadow has answered, or failed; it counts beside the live version of this routing."""
+        if request.beside is None or request.beside[0] != self._live:
             return
-        self._took((Arm.BESIDE, version), live)
+        self._took((Arm.BESIDE, version), request.beside[1])
         if seconds is None:
             self._sums[Arm.SHADOW, version].failed()
         else:
@@ -143,6 +136,8 @@ class _Trial:
     def _meant_for(self, request: InferenceRequest) -> str | None:
         """The version that the split gave a request, None if it was not asked about it."""
         split = self._split
+        if request.is_pinned:
+            return None
         if split is None:
             return self._live
         before = request.prediction_id

@@ -91,7 +91,7 @@ class ArmCounts:
         """
         if not math.isfinite(lost):
             raise InvalidInput(f"expected a loss that is a finite number, got {lost!r}")
-        if loss.is_of_numbers and target is None:
+        if loss is Loss.ABSOLUTE and target is None:
             raise InvalidInput(f"the loss {loss.value!r} is scaled by the labels; give the label")
         self.loss = _same(self.loss, loss)
         self.losses.add(lost)
@@ -110,8 +110,6 @@ class ArmCounts:
         """
         if self.loss is Loss.ABSOLUTE:
             return math.sqrt(self.targets.variance) or 1.0
-        if self.loss is Loss.SQUARED:
-            return self.targets.variance or 1.0
         return 1.0
 
     def quantile_s(self, share: float) -> float:

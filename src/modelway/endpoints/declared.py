@@ -10,20 +10,22 @@
     [endpoints.loan.bounds]
     error_ratio = 0.02
 
-What is left out has its default: the file says the whole. Only what it does not know of, the salt
-of the split, stays as it is. Carried out twice, the second time changes nothing.
+References are written in any of their forms. What is left out has its default: the file says the
+whole. Only what it does not know of, the salt of the split, stays as it is. Carried out twice, the
+second time changes nothing.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from modelway.domain.errors import InvalidInput
-from modelway.endpoints.endpoint import Bounds, Canary, Endpoint
-from modelway.endpoints.rollouts import check
+from modelway.domain.references import parse_reference
+from modelway.endpoints.endpoint import Bounds, Canary, Endpoint, remote_name
+from modelway.endpoints.rollouts import check_beside_references
 
 _KNOWN = ("live", "split_by", "automatic", "canaries", "shadows", "bounds")
 
@@ -85,6 +87,22 @@ def changes(
     return found
 
 
+def meant(endpoint: Endpoint, followed: Callable[[str], str]) -> Endpoint:
+    """An endpoint with its references as endpoints keep them; ``followed`` says how.
+
+    Raises:
+        InvalidInput: two of them mean one version.
+    """
+    found = replace(
+        endpoint,
+        live=followed(endpoint.live),
+        canaries=tuple(Canary(followed(one.reference), one.weight) for one in endpoint.canaries),
+        shadows=tuple(followed(one) for one in endpoint.shadows),
+    )
+    check_beside_references(found)
+    return found
+
+
 def as_declared(before: Endpoint, wanted: Endpoint) -> Endpoint:
     """An endpoint as it is to be, with what no file says left as it was."""
     return replace(wanted, salt=before.salt)
@@ -119,9 +137,12 @@ def _endpoint(name: str, table: Mapping[str, Any]) -> Endpoint:
     weights = _table(table.get("canaries", {}), f"{where}.canaries")
     endpoint = Endpoint(
         name,
-        _of(str, table["live"], f"{where}.live"),
+        _reference(table["live"], f"{where}.live"),
         tuple(
-            Canary(reference, _share(weight, f"{where}.canaries.{reference}"))
+            Canary(
+                _reference(reference, f"{where}.canaries"),
+                _share(weight, f"{where}.canaries.{reference}"),
+            )
             for reference, weight in weights.items()
         ),
         _references(table.get("shadows", []), f"{where}.shadows"),
@@ -129,7 +150,7 @@ def _endpoint(name: str, table: Mapping[str, Any]) -> Endpoint:
         automatic=_of(bool, table.get("automatic", False), f"{where}.automatic"),
         bounds=_bounds(_table(table.get("bounds", {}), f"{where}.bounds"), f"{where}.bounds"),
     )
-    check(endpoint)
+    check_beside_references(endpoint)
     return endpoint
 
 
@@ -146,7 +167,13 @@ def _bounds(table: Mapping[str, Any], where: str) -> Bounds:
 def _references(found: object, where: str) -> tuple[str, ...]:
     if not isinstance(found, list):
         raise _expected(where, "an array of references", found)
-    return tuple(_of(str, one, where) for one in found)
+    return tuple(_reference(one, where) for one in found)
+
+
+def _reference(found: object, where: str) -> str:
+    """A reference in its shortest form, so that one version is not named in two ways."""
+    text = _of(str, found, where)
+    return text if remote_name(text) is not None else str(parse_reference(text))
 
 
 def _share(found: object, where: str) -> float:

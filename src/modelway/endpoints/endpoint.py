@@ -7,9 +7,12 @@ number taken.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+_REMOTE = re.compile(r"remote:([A-Za-z][A-Za-z0-9._-]{0,99})")
 
 
 class Role(StrEnum):
@@ -45,8 +48,9 @@ class Bounds:
 class Endpoint:
     """What answers under a name.
 
-    References are ``loan@champion``, which is followed, or ``loan:7``. ``split_by`` is what keeps a
-    caller with one version: ``header:NAME``, ``field:COLUMN``, or empty for the prediction's id.
+    References are ``loan@champion``, which is followed, or ``loan:7``; that of a shadow may also be
+    ``remote:NAME``, a service that the settings name. ``split_by`` is what keeps a caller with one
+    version: ``header:NAME``, ``field:COLUMN``, or empty for the prediction's id.
     ``salt`` makes the split of one endpoint independent of another's. ``automatic`` has a verdict
     acted on.
     """
@@ -59,6 +63,17 @@ class Endpoint:
     salt: str = ""
     automatic: bool = False
     bounds: Bounds = Bounds()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All that it names, the live one first."""
+        return (self.live, *(one.reference for one in self.canaries), *self.shadows)
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Those of its references that must mean a version of a model, the live one first."""
+        shadows = [one for one in self.shadows if remote_name(one) is None]
+        return (self.live, *(one.reference for one in self.canaries), *shadows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +89,12 @@ class Revision:
     actor: str
     why: str
     at: datetime
+
+
+def remote_name(reference: str) -> str | None:
+    """The name of the remote that a shadow's reference means, None for a model's version.
+
+    A remote is also recorded as a version of this text, since nobody here knows its own.
+    """
+    found = _REMOTE.fullmatch(reference)
+    return None if found is None else found[1]

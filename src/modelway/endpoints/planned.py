@@ -1,4 +1,4 @@
-"""An endpoint as the processes that answer are told of it: every reference a folder by now.
+"""An endpoint as the processes that answer are told of it: every reference a folder, or a URL.
 
 Whoever directs them resolves references once, for all of them; a process opens what it is told and
 asks no registry. Such a plan is JSON on its way to a worker.
@@ -27,11 +27,19 @@ class PlannedCanary(msgspec.Struct, frozen=True):
     weight: float
 
 
+class PlannedRemote(msgspec.Struct, frozen=True):
+    """A service of others that is a shadow: ``remote:NAME``, and where its model answers."""
+
+    reference: str
+    url: str
+
+
 class PlannedEndpoint(msgspec.Struct, frozen=True):
     """What answers under a name; ``route`` and ``output_name`` if wanted.
 
     ``older`` answered before and may be asked for by their versions, the newest last. ``split_by``
-    and ``salt`` say which requests a canary has.
+    and ``salt`` say which requests a canary has. ``missing`` says which canaries and shadows it
+    answers without, and why.
     """
 
     name: str
@@ -41,8 +49,10 @@ class PlannedEndpoint(msgspec.Struct, frozen=True):
     older: tuple[PlannedVersion, ...] = ()
     canaries: tuple[PlannedCanary, ...] = ()
     shadows: tuple[PlannedVersion, ...] = ()
+    remotes: tuple[PlannedRemote, ...] = ()
     split_by: str = ""
     salt: str = ""
+    missing: tuple[str, ...] = ()
 
     @property
     def active(self) -> tuple[PlannedVersion, ...]:

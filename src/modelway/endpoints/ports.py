@@ -40,3 +40,15 @@ class Generation(Protocol):
     def now(self) -> int:
         """The number of now."""
         ...
+
+
+class ShadowMeter(Protocol):
+    """Who counts what shadows are asked; called on the event loop."""
+
+    def shadowed(self, endpoint: str, requests: int) -> None:
+        """So many requests were given to a shadow."""
+        ...
+
+    def shadow_shed(self, endpoint: str, requests: int) -> None:
+        """So many requests found no room, or no shadow that was open."""
+        ...

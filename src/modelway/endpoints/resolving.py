@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from modelway.domain.errors import AliasNotFound, SourceNotFound, Unavailable
-from modelway.endpoints.endpoint import Endpoint
-from modelway.endpoints.planned import PlannedCanary, PlannedEndpoint, PlannedVersion
+from modelway.domain.errors import (
+    AliasNotFound,
+    InvalidInput,
+    ModelwayError,
+    SourceNotFound,
+    StoreUnavailable,
+    Unavailable,
+)
+from modelway.endpoints.endpoint import Endpoint, remote_name
+from modelway.endpoints.planned import (
+    PlannedCanary,
+    PlannedEndpoint,
+    PlannedRemote,
+    PlannedVersion,
+)
 from modelway.endpoints.rollouts import of_model
 from modelway.registry.ports import BundleLinks, Ledger
 
@@ -20,10 +32,16 @@ Folder = Callable[[str], Path | None]
 
 
 class Resolver:
-    """Resolves by what the ledger and the links say when it is made; made anew for every look."""
+    """Resolves by what the ledger and the links say when it is made; made anew for every look.
 
-    def __init__(self, ledger: Ledger, links: BundleLinks, folder: Folder) -> None:
+    ``remotes`` are the URLs of services of others, by their names.
+    """
+
+    def __init__(
+        self, ledger: Ledger, links: BundleLinks, folder: Folder, remotes: Mapping[str, str]
+    ) -> None:
         self._links = links
+        self._urls = remotes
         self._folder = folder
         self._aliases: Mapping[tuple[str, str], str | None] = {
             (one.model, one.alias): one.to_version for one in ledger.current()
@@ -32,21 +50,57 @@ class Resolver:
     def planned(self, endpoint: Endpoint) -> PlannedEndpoint:
         """The endpoint with a folder for every version.
 
+        It follows its live reference without a canary or a shadow that means nothing which could
+        answer: the live version has the canary's share, and ``missing`` says why.
+
         Raises:
-            AliasNotFound: an alias points to nothing.
-            Unavailable: a version has no bundle yet.
-            SourceNotFound: a bundle is not where bundles are.
+            AliasNotFound: the live reference is an alias that points to nothing.
+            Unavailable: the live version has no bundle yet.
+            SourceNotFound: the live version's bundle is not where bundles are.
+            StoreUnavailable: the store cannot be reached.
         """
+        live = self.version(endpoint.live)
+        canaries: list[PlannedCanary] = []
+        shadows: list[PlannedVersion] = []
+        remotes: list[PlannedRemote] = []
+        missing: list[str] = []
+        for canary in endpoint.canaries:
+            try:
+                canaries.append(PlannedCanary(self.version(canary.reference), canary.weight))
+            except StoreUnavailable:
+                raise
+            except ModelwayError as error:
+                missing.append(f"without the canary {canary.reference}: {error.message}")
+        for shadow in endpoint.shadows:
+            try:
+                if remote_name(shadow) is None:
+                    shadows.append(self.version(shadow))
+                else:
+                    remotes.append(self.remote(shadow))
+            except StoreUnavailable:
+                raise
+            except ModelwayError as error:
+                missing.append(f"without the shadow {shadow}: {error.message}")
         return PlannedEndpoint(
             endpoint.name,
-            self.version(endpoint.live),
-            canaries=tuple(
-                PlannedCanary(self.version(one.reference), one.weight) for one in endpoint.canaries
-            ),
-            shadows=tuple(self.version(one) for one in endpoint.shadows),
+            live,
+            canaries=tuple(canaries),
+            shadows=tuple(shadows),
+            remotes=tuple(remotes),
             split_by=endpoint.split_by,
             salt=endpoint.salt or endpoint.name,
+            missing=tuple(missing),
         )
+
+    def remote(self, reference: str) -> PlannedRemote:
+        """The service that a reference ``remote:NAME`` means. Raises InvalidInput."""
+        url = self._urls.get(remote_name(reference) or "")
+        if url is None:
+            raise InvalidInput(
+                f"no setting says where {reference} is",
+                hint=f"shadows.remotes names: {', '.join(self._urls) or 'none'}",
+            )
+        return PlannedRemote(reference, url)
 
     def number(self, reference: str) -> tuple[str, str]:
         """The model and the version's number that a reference means. Raises AliasNotFound."""
@@ -61,12 +115,13 @@ class Resolver:
         return found.name, version
 
     def version(self, reference: str) -> PlannedVersion:
-        """The version that a reference means. Raises as ``planned``."""
+        """The version that a reference means. Raises as ``planned`` does for the live one."""
         model, version = self.number(reference)
         digest = self._links.digest(model, version)
         if digest is None:
+            reason = self._links.reason(model, version)
             raise Unavailable(
-                f"{model}:{version} has no bundle yet",
+                f"{model}:{version} has no bundle" + (f": {reason}" if reason else " yet"),
                 hint=f"modelway model bundle {model}:{version}",
             )
         folder = self._folder(digest)

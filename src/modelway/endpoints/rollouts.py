@@ -135,11 +135,16 @@ class Rollouts:
 
 def check(endpoint: Endpoint) -> None:
     """Raises InvalidName or InvalidInput where an endpoint cannot be so."""
-    check_name(endpoint.name)
-    canaries = [one.reference for one in endpoint.canaries]
-    references = [endpoint.live, *canaries, *endpoint.shadows]
-    for reference in references:
+    for reference in endpoint.versions:
         of_model(reference)
+    check_beside_references(endpoint)
+
+
+def check_beside_references(endpoint: Endpoint) -> None:
+    """Raises InvalidName or InvalidInput where an endpoint cannot be so, whatever its references
+    mean."""
+    check_name(endpoint.name)
+    references = endpoint.references
     if len(set(references)) != len(references):
         raise InvalidInput(
             f"{endpoint.name} names one reference in two roles: {', '.join(references)}"

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from modelway.domain.errors import EndpointNotFound
 from modelway.domain.inference import InferenceRequest
-from modelway.endpoints.endpoint import Role
+from modelway.endpoints.endpoint import Role, remote_name
+from modelway.endpoints.planned import PlannedRemote
 from modelway.endpoints.splitting import Key, place, share
 from modelway.inference.catalogue import Catalogue, Entry
+from modelway.inference.execution import ONNX
 from modelway.inference.loading import LoadedModel
 
 
@@ -35,12 +37,24 @@ class Routing:
     live: Entry
     split: Split | None = None
     shadows: tuple[Entry, ...] = ()
+    remotes: tuple[PlannedRemote, ...] = ()
 
     @property
     def active(self) -> tuple[Entry, ...]:
-        """Every version that does something for the endpoint."""
+        """Every version that does something for the endpoint, and is opened for it."""
         canaries = () if self.split is None else self.split.canaries
         return (self.live, *canaries, *self.shadows)
+
+    def assign(self) -> None:
+        """Say of each version whether it is to run apart.
+
+        What is on trial is: a crash of it is its own error, and ends nobody else. So is the live
+        one beside a canary that is: the time that it takes to ask a process is in both or in none.
+        """
+        canaries = () if self.split is None else self.split.canaries
+        for entry in self.active:
+            entry.apart = entry is not self.live
+        self.live.apart = any(one.bundle.manifest.runtime != ONNX for one in canaries)
 
 
 class EndpointRouter:
@@ -57,6 +71,8 @@ class EndpointRouter:
     ) -> None:
         self._catalogue = catalogue
         self._routings = {one.live.name: one for one in routings}
+        for one in routings:
+            one.assign()
         self._splits = {one.live.name: one.split for one in routings if one.split is not None}
         if default is None:
             default = next(iter(self._routings), None)
@@ -121,10 +137,12 @@ class EndpointRouter:
     def has_shadows(self, endpoint: str) -> bool:
         """Whether anybody sees an endpoint's requests beside who answers them."""
         routing = self._routings.get(endpoint)
-        return routing is not None and bool(routing.shadows)
+        return routing is not None and bool(routing.shadows or routing.remotes)
 
     def role(self, endpoint: str, version: str) -> Role:
         """What a version does for an endpoint; one that only its name is asked for is live."""
+        if remote_name(version) is not None:
+            return Role.SHADOW
         routing = self._routings.get(endpoint)
         if routing is None or routing.live.version == version:
             return Role.LIVE
@@ -137,6 +155,7 @@ class EndpointRouter:
         name = routing.live.name
         before = self._routings.get(name)
         self._routings[name] = routing
+        routing.assign()
         if routing.split is None:
             self._splits.pop(name, None)
         else:

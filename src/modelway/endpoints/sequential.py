@@ -159,15 +159,6 @@ def log_evidence_below(estimate: Estimate, null: npt.ArrayLike, rho: float) -> F
     return log_evidence_above(_mirrored(estimate), -np.asarray(null, np.float64), rho)
 
 
-def log_evidence_apart(estimate: Estimate, null: npt.ArrayLike, rho: float) -> Floats:
-    """Against a true value of exactly ``null``.
-
-    Source: arXiv 2103.06476; Johari et al., "Always valid inference" (2017).
-    """
-    u, s2 = _intrinsic(estimate, null, rho)
-    return s2 - np.log1p(u) / 2.0
-
-
 def lower_bound(estimate: Estimate, alpha: float, rho: float) -> Floats:
     """What the true value is at least, at every look at once, but for a chance of ``alpha``.
 
@@ -180,13 +171,6 @@ def lower_bound(estimate: Estimate, alpha: float, rho: float) -> Floats:
 def upper_bound(estimate: Estimate, alpha: float, rho: float) -> Floats:
     """What the true value is at most; see ``lower_bound``."""
     return -lower_bound(_mirrored(estimate), alpha, rho)
-
-
-def interval(estimate: Estimate, alpha: float, rho: float) -> tuple[Floats, Floats]:
-    """Where the true value is, at every look at once, but for a chance of ``alpha``."""
-    log_ratio = np.log(np.sqrt(1.0 + estimate.size * rho**2) / alpha)
-    lower = _bound(estimate, rho, log_ratio)
-    return lower, -_bound(_mirrored(estimate), rho, log_ratio)
 
 
 def p_value(log_evidence: npt.ArrayLike) -> Floats:

@@ -1,9 +1,9 @@
 """Trials: a canary or a shadow beside the live version, from when they began to answer together.
 
 What a trial is follows from the store alone, so every host names it alike: the run of revisions
-over which an endpoint's versions and weights stayed as they are, and the moves of the aliases it
-follows. Where any of these changes another trial begins, and counts begin anew, also where it all
-comes back to what it once was.
+over which an endpoint's versions and weights stayed as they are, and the moves that brought the
+aliases it follows to where they are. Where any of these changes another trial begins, and counts
+begin anew, also where it all comes back to what it once was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from modelway.endpoints.comparison import ArmCounts, Paired
-from modelway.endpoints.endpoint import Endpoint, Revision, Role
+from modelway.endpoints.endpoint import Endpoint, Revision, Role, remote_name
 from modelway.endpoints.ports import EndpointStore
 from modelway.endpoints.rollouts import of_model
 from modelway.endpoints.verdict import Verdict
@@ -88,7 +88,8 @@ def routing_name(versions: Sequence[tuple[str, str, float]]) -> str:
 class Candidate:
     """A version that is judged against the live one.
 
-    ``share`` is its share of the requests that it and the live version have, 0.5 for a shadow.
+    ``share`` is its share of the requests that it and the live version have, 0.5 for a shadow. A
+    remote is of no model.
     """
 
     reference: str
@@ -199,7 +200,7 @@ class TrialStore(Protocol):
 
 
 class Trials:
-    """The trials of a store; a version without a bundle is in none."""
+    """The trials of a store; a version without a bundle is in none, and keeps no other from one."""
 
     def __init__(self, endpoints: EndpointStore, ledger: Ledger, links: BundleLinks) -> None:
         self._endpoints = endpoints
@@ -212,7 +213,7 @@ class Trials:
         if not found:
             return ()
         moves = {(one.model, one.alias): one for one in self._ledger.current()}
-        meanings = _Meanings(self._links, moves)
+        meanings = _Meanings(self._links, self._ledger, moves)
         trials = [self._trial(one, meanings) for one in found]
         return [one for one in trials if one is not None]
 
@@ -221,24 +222,31 @@ class Trials:
         live = None if endpoint is None else meanings.of(endpoint.live)
         if endpoint is None or live is None:
             return None
-        canaries = [(one, meanings.of(one.reference)) for one in endpoint.canaries]
-        shadows = [(reference, meanings.of(reference)) for reference in endpoint.shadows]
-        if any(meaning is None for _, meaning in canaries):
-            return None
-        rest = 1.0 - sum(one.weight for one in endpoint.canaries)
+        asked = [(one, meanings.of(one.reference)) for one in endpoint.canaries]
+        canaries = [(one, meaning) for one, meaning in asked if meaning is not None]
+        remotes = [one for one in endpoint.shadows if remote_name(one) is not None]
+        shadows = [(one, meanings.of(one)) for one in endpoint.shadows if one not in remotes]
+        rest = 1.0 - sum(one.weight for one, _ in canaries)
+        taken = {live.version: live.digest}
         routed, moves, candidates = [(live.version, live.digest, rest)], [live.move], []
         for canary, meaning in canaries:
-            if meaning is not None:
-                routed.append((meaning.version, meaning.digest, canary.weight))
-                moves.append(meaning.move)
-                share = canary.weight / (canary.weight + rest)
-                candidates.append(meaning.candidate(canary.reference, Role.CANARY, share))
-        for reference, meaning in shadows:
-            if meaning is not None:
-                candidates.append(meaning.candidate(reference, Role.SHADOW, 0.5))
+            version = meaning.called(taken)
+            routed.append((version, meaning.digest, canary.weight))
+            moves.append(meaning.move)
+            share = canary.weight / (canary.weight + rest)
+            candidates.append(
+                Candidate(canary.reference, Role.CANARY, meaning.model, version, share)
+            )
+        for reference, its in shadows:
+            if its is not None:
+                version = its.called(taken)
+                candidates.append(Candidate(reference, Role.SHADOW, its.model, version, 0.5))
+        candidates += [Candidate(one, Role.SHADOW, "", one, 0.5) for one in remotes]
+        if not candidates:
+            return None
         routing, first = routing_name(routed), self._first(revision)
         raw = msgspec.json.encode([endpoint.name, first.number, routing, moves])
-        times = [first.at, live.at, *(meaning.at for _, meaning in canaries if meaning is not None)]
+        times = [first.at, live.at, *(meaning.at for _, meaning in canaries)]
         return Trial(
             hashlib.sha256(raw).hexdigest()[:_DIGITS],
             routing,
@@ -264,7 +272,9 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """The version that a reference means; ``move`` counts the moves of its alias, 0 of none."""
+    """The version that a reference means; ``move`` is the number of the one that brought its alias
+    there, 0 of none.
+    """
 
     model: str
     version: str
@@ -272,15 +282,23 @@ class _Meaning:
     move: int
     at: datetime | None
 
-    def candidate(self, reference: str, role: Role, share: float) -> Candidate:
-        return Candidate(reference, role, self.model, self.version, share)
+    def called(self, taken: dict[str, str]) -> str:
+        """What processes that answer call it: its number, or its digest where another has that.
+
+        ``taken`` are the digests behind the numbers of those before it, and then behind its own.
+        """
+        is_own = taken.setdefault(self.version, self.digest) == self.digest
+        return self.version if is_own else self.digest
 
 
 class _Meanings:
     """What references mean by the moves of aliases and the links of bundles."""
 
-    def __init__(self, links: BundleLinks, moves: Mapping[tuple[str, str], Promotion]) -> None:
+    def __init__(
+        self, links: BundleLinks, ledger: Ledger, moves: Mapping[tuple[str, str], Promotion]
+    ) -> None:
         self._links = links
+        self._ledger = ledger
         self._moves = moves
 
     def of(self, reference: str) -> _Meaning | None:
@@ -291,9 +309,18 @@ class _Meanings:
             move = self._moves.get((named.name, named.alias or ""))
             if move is None or move.to_version is None:
                 return None
-            number, at, version = move.number, move.at, move.to_version
+            version, began = move.to_version, self._brought_there(move)
+            number, at = began.number, began.at
         digest = self._links.digest(named.name, version)
         return None if digest is None else _Meaning(named.name, version, digest, number, at)
+
+    def _brought_there(self, latest: Promotion) -> Promotion:
+        """The move since which an alias is where it is; one that was refused changed nothing."""
+        if latest.from_version != latest.to_version:
+            return latest
+        history = self._ledger.history(latest.model, latest.alias)
+        changes = [one for one in history if one.from_version != one.to_version]
+        return changes[-1] if changes else latest
 
 
 def _on_trial(endpoint: Endpoint | None) -> bool:

@@ -107,8 +107,10 @@ def judge(
     """What the sums of both arms say of the canary.
 
     ``weight`` is the canary's share of the requests of both arms, the same since the counts began.
-    For a shadow, ``paired`` is given, ``live`` counts only what the shadow was given too, and
-    ``weight`` is 0.5. Losses are compared in pairs where there are enough of them.
+    For a shadow, and for nobody else, ``paired`` is given, ``live`` counts only what the shadow was
+    given too, and ``weight`` is 0.5. Losses are compared in pairs where there are enough of them.
+    The latency of a shadow is shown: it is asked on a schedule of its own, and not timed as a
+    caller's request is.
 
     Raises:
         InvalidInput: a weight outside (0, 1), an alpha outside (0, 0.5), fewer requests than
@@ -118,11 +120,13 @@ def judge(
     rules = Rules(bounds, weight, alpha, limits or Limits())
     compared = compare(live, canary, paired)
     weighed = weigh(compared, rules)
-    evidence = [
-        _sample_ratio(compared, rules, weighed),
-        _errors(compared, rules, weighed),
-        _latency(live, canary, compared, rules, weighed),
-    ]
+    if paired is not None:
+        weighed = weighed.without_latency()
+    evidence = [_sample_ratio(compared, rules, weighed), _errors(compared, rules, weighed)]
+    if paired is None:
+        evidence.append(_latency(live, canary, compared, rules, weighed))
+    else:
+        evidence.append(_latency_shown(live, canary, compared))
     if compared.labelled:
         evidence.append(_loss(compared, rules, weighed))
     if paired is not None and paired.rows:
@@ -254,6 +258,19 @@ def _latency(
     tolerance = rules.limits.latency_tolerance
     evidence = float(p_value(latency_evidence(compared, rules, tolerance)))
     return Finding("latency", outcome, estimate, lower, upper, evidence, n, meaning)
+
+
+def _latency_shown(live: ArmCounts, shadow: ArmCounts, compared: Compared) -> Finding:
+    n = live.latency.n + shadow.latency.n
+    ratio, meaning = None, "there are not enough answers of both to show their latency"
+    if compared.latency.size:
+        ratio = math.exp(float(compared.latency.value))
+        meaning = (
+            f"the shadow was asked for a median of {_ms(shadow, 0.5)} a request, 99 % within "
+            f"{_ms(shadow, 0.99)}; live took {_ms(live, 0.5)} and {_ms(live, 0.99)}, waiting "
+            "included: not timed alike, so this condemns nobody"
+        )
+    return Finding("latency", Outcome.SHOWN, ratio, None, None, None, n, meaning)
 
 
 def _loss(compared: Compared, rules: Rules, weighed: Weighed) -> Finding:

@@ -144,6 +144,11 @@ class Weighed(NamedTuple):
         fine = self.errors_fine & self.latency_fine & self.loss_fine
         return fine & self.enough & ~self.mismatch & ~self.condemned
 
+    def without_latency(self) -> Weighed:
+        """The same, latency being no evidence for or against it."""
+        none = np.zeros_like(self.latency_worse, dtype=np.bool_)
+        return self._replace(latency_worse=none, latency_break=none, latency_fine=~none)
+
 
 def weigh(compared: Compared, rules: Rules) -> Weighed:
     """What is shown at every look."""

@@ -126,7 +126,8 @@ class InferenceService:
 
     async def _infer(self, call: Call, message: bytes) -> Message:
         request = parsed(messages.ModelInferRequest, message)
-        return await self._inferred(call, request, len(message))
+        has_own_id = "modelway-prediction-id" in call.headers
+        return await self._inferred(call, request, len(message), has_own_id=has_own_id)
 
     async def _infer_next(self, call: Call, message: bytes) -> Message:
         """One message of a stream, with an id of its own: the call's is that of all."""
@@ -140,12 +141,18 @@ class InferenceService:
         return messages.ModelStreamInferResponse(infer_response=answer)
 
     async def _inferred(
-        self, call: Call, request: messages.ModelInferRequest, size_bytes: int
+        self,
+        call: Call,
+        request: messages.ModelInferRequest,
+        size_bytes: int,
+        *,
+        has_own_id: bool = False,
     ) -> messages.ModelInferResponse:
         if not self._states.ready():
             raise NotReady("the service is ending")
         endpoint = request.model_name
         parameters = parameters_in(request.parameters)
+        prediction_id, principal = call.id, None
         try:
             principal = self._plane.admit(endpoint, call.headers)
             prediction_id = call.prediction_id()
@@ -155,7 +162,7 @@ class InferenceService:
             checked = await self._read(request, model, size_bytes, deadline)
         except ModelwayError as error:
             if not isinstance(error, EndpointNotFound):
-                self._plane.refused(endpoint, call.headers, error)
+                self._plane.refused(endpoint, call.headers, error, prediction_id, principal)
             raise
         checked.table.parameters = {
             name: value for name, value in parameters.items() if not _is_reserved(name)
@@ -170,6 +177,7 @@ class InferenceService:
                 call.headers,
                 deadline,
                 is_pinned=version is not None,
+                has_own_id=has_own_id,
             ),
             model,
         )

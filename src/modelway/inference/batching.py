@@ -20,9 +20,9 @@ import numpy as np
 
 from modelway.domain.errors import ModelCrashed, ModelwayError, PredictFailed, QueueFull
 from modelway.domain.inference import Outputs
+from modelway.domain.parts import Part, Whole
 from modelway.domain.signature import Datatype, Signature
 from modelway.domain.tables import Array, Table, concatenate
-from modelway.inference.parts import Part, Whole
 
 Key = tuple[object, ...]
 """What two requests must share to be merged."""
@@ -212,7 +212,8 @@ def answers_merged(tables: Sequence[Table], predict: Predict) -> list[Answer]:
     try:
         if len(tables) == 1:
             return [predict(tables[0])]
-        return _cut(predict(concatenate(tables)), tables)
+        joined = concatenate(tables)
+        return _cut(Whole(joined, predict(joined)), tables)
     except ModelCrashed as error:
         return [error, *(ModelCrashed(error.message, hint=error.hint) for _ in tables[1:])]
     except Exception as error:  # noqa: BLE001 - joining and cutting count as the batch's fault
@@ -228,16 +229,14 @@ def _ours(error: Exception) -> ModelwayError:
     return PredictFailed(f"a batch could not be answered: {error!r}")
 
 
-def _cut(outputs: Outputs, tables: Sequence[Table]) -> list[Answer]:
+def _cut(whole: Whole, tables: Sequence[Table]) -> list[Answer]:
     """Each table's own rows of the outputs."""
-    whole = Whole(outputs)
     parts: list[Answer] = []
     start = 0
     for table in tables:
         end = start + table.n_rows
         parts.append(Part(whole, start, end))
         start = end
-    whole.n_rows = start
     return parts
 
 

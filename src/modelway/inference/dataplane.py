@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import compress
 from typing import Any, TypeVar
 
@@ -26,8 +27,12 @@ from modelway.domain.tables import Table
 from modelway.inference.catalogue import Catalogue
 from modelway.inference.deadlines import in_time
 from modelway.inference.loading import LoadedModel
+from modelway.inference.own_ids import OwnIds, inputs_hash
 from modelway.inference.ports import Admission, Answered, Observer, Router
 from modelway.settings import InferenceSettings
+
+_HASHED_HERE_BYTES = 256 * 1024
+"""Larger inputs are hashed on a thread, as this takes a quarter of a millisecond."""
 
 Result = TypeVar("Result")
 
@@ -47,11 +52,13 @@ class DataPlane:
         observers: Sequence[Observer] = (),
         admission: Admission | None = None,
         settings: InferenceSettings | None = None,
+        own_ids: OwnIds | None = None,
     ) -> None:
         self.router = router
         self.catalogue = catalogue
         self._observers = tuple(observers)
         self._admission = admission
+        self._own_ids = own_ids
         settings = settings or InferenceSettings()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="aside")
         self._open: set[Future[Any]] = set()
@@ -98,8 +105,11 @@ class DataPlane:
             InputRefused: the model refused the values.
             QueueFull: too many requests wait for it.
             DeadlineExceeded: the request's time was over before its answer.
+            IdempotencyMismatch: the caller brought its id before, with other inputs.
         """
         started = time.monotonic()
+        if request.has_own_id and self._own_ids is not None:
+            await self._know(request, live, self._own_ids)
         model = self.router.choose(request, live)
         try:
             outputs = await model.execution.run(request.table, request.deadline)
@@ -137,10 +147,19 @@ class DataPlane:
             self._answered(answered)
         return responses
 
-    def refused(self, endpoint: str, headers: Mapping[str, str], error: ModelwayError) -> None:
+    def refused(
+        self,
+        endpoint: str,
+        headers: Mapping[str, str],
+        error: ModelwayError,
+        prediction_id: str | None = None,
+        principal: str | None = None,
+    ) -> None:
         """Tell the observers of a request that a door could not read.
 
-        They are given a table without rows, and no time: no model was asked.
+        They are given a table without rows, and no time: no model was asked. The id is the one by
+        which its caller knows it, None where that may be another's; ``principal`` who calls, as far
+        as that is known.
 
         Raises:
             EndpointNotFound: there is no such endpoint.
@@ -148,7 +167,10 @@ class DataPlane:
         if self._observers:
             signature = self.router.live(endpoint).bundle.signature
             table = Table(signature, 0, arrays=())
-            self._failed(InferenceRequest(endpoint, table, headers=headers), error, 0.0, None)
+            request = InferenceRequest(
+                endpoint, table, prediction_id, principal=principal, headers=headers
+            )
+            self._failed(request, error, 0.0, None)
 
     async def aside(
         self,
@@ -189,6 +211,21 @@ class DataPlane:
     def _until(self, deadline: float | None) -> float:
         """When an answer is of no more use: what its caller says, or as the settings have it."""
         return time.monotonic() + self._patience_s if deadline is None else deadline
+
+    async def _know(self, request: InferenceRequest, live: LoadedModel, ids: OwnIds) -> None:
+        """Know the id that a caller brought. Raises IdempotencyMismatch, which has no such id."""
+        table, endpoint = request.table, request.endpoint
+        try:
+            if live.execution.n_bytes(table) < _HASHED_HERE_BYTES:
+                inputs = inputs_hash(table)
+            else:
+                hashed = partial(inputs_hash, table)
+                inputs = await self.aside(hashed, live, request.deadline)
+            ids.check(endpoint, request.prediction_id or "", inputs)
+        except ModelwayError as error:
+            # Under the id itself another prediction may be recorded.
+            self.refused(endpoint, request.headers, error, None, request.principal)
+            raise
 
     def _is_mine(self, request: InferenceRequest, live: LoadedModel) -> bool:
         """Whether ``live`` is who answers; an error of the router's is not for here."""

@@ -128,6 +128,10 @@ class Execution:
         """Whether a request waits or is being answered."""
         return bool(self._running) or len(self._waiting) > 0 or self._gathering.busy
 
+    def n_bytes(self, table: Table) -> int:
+        """About how many bytes the values of a table take."""
+        return self._measure.n_bytes(table)
+
     @property
     def waiting(self) -> int:
         """How many requests wait for a runner."""

@@ -20,13 +20,14 @@ OpenRuntime = Callable[[Path, Signature, Manifest], Runtime]
 """Opens the model of a bundle's folder; ``composition`` knows the frameworks."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class LoadedModel:
     """A bundle that answers under a name.
 
     ``version`` is the registry's number, or the digest for what was never registered.
     ``load_s`` is how long opening and warming up took. ``asides`` counts what is read for it on a
-    thread right now: until there is none and nothing waits, it is not closed.
+    thread right now: until there is none and nothing waits, it is not closed. ``apart`` is one that
+    was opened to run in processes of its own.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LoadedModel:
     execution: Execution
     load_s: float
     asides: int = field(default=0)
+    apart: bool = field(default=False)
 
     @property
     def signature(self) -> Signature:

@@ -7,7 +7,7 @@ addition does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modelway.domain.errors import EndpointNotFound, ModelwayError
@@ -107,11 +107,16 @@ class InferenceMetrics:
     def unloaded(self, name: str, version: str) -> None:
         """A model was closed."""
         self._metrics.counter(table.MODEL_UNLOADS, endpoint=name).add()
-        labels = {"endpoint": name, "version": short_version(version)}
-        for gauge in (table.MODEL_MEMORY_BYTES, table.QUEUE_DEPTH, table.RUNNERS):
-            self._metrics.gauge(gauge, **labels).clear()
+        self._clear(name, version)
         self._open.add(-1)
         self._answered.pop((name, version), None)
+
+    def renamed(self, name: str, before: Collection[str], now: Mapping[str, int]) -> None:
+        """Open versions of a model are called otherwise ``now``, and hold so many bytes each."""
+        for version in before:
+            self._clear(name, version)
+        for version, held_bytes in now.items():
+            self._held(name, version).set(held_bytes)
 
     def observer_failed(self, observer: str) -> None:
         """An observer of this kind raised."""
@@ -125,6 +130,11 @@ class InferenceMetrics:
                 execution = entry.model.execution
                 self._metrics.gauge(table.QUEUE_DEPTH, **labels).set(execution.waiting)
                 self._metrics.gauge(table.RUNNERS, **labels).set(execution.runners)
+
+    def _clear(self, name: str, version: str) -> None:
+        labels = {"endpoint": name, "version": short_version(version)}
+        for gauge in (table.MODEL_MEMORY_BYTES, table.QUEUE_DEPTH, table.RUNNERS):
+            self._metrics.gauge(gauge, **labels).clear()
 
     def _held(self, name: str, version: str) -> Gauge:
         return self._metrics.gauge(

@@ -24,7 +24,7 @@ from modelway.bundles.manifest import Task
 from modelway.bundles.store import Bundle
 from modelway.domain.errors import InvalidInput, OutputInvalid, Problem, SignatureMismatch
 from modelway.domain.inference import InferenceResponse, Outputs
-from modelway.domain.signature import Column, Datatype, Scalar, TensorSpec
+from modelway.domain.signature import Column, Datatype, Scalar, Signature, TensorSpec
 from modelway.domain.tables import NUMPY_DTYPES, Array, Table
 from modelway.inference.cells import CellReader
 from modelway.inference.findings import LISTED_PROBLEMS, Findings, escaped, shown
@@ -63,7 +63,11 @@ class TensorFace:
 
 def inputs_of(bundle: Bundle) -> list[TensorFace]:
     """What a model takes: its tensors, or one of shape (n_rows,) a column."""
-    signature = bundle.signature
+    return faces_of(bundle.signature)
+
+
+def faces_of(signature: Signature) -> list[TensorFace]:
+    """What a model of this signature takes: its tensors, or one of shape (n_rows,) a column."""
     if signature.is_tabular:
         return [TensorFace(one.name, _column_type(one), (-1,)) for one in signature.columns]
     return [_face(spec) for spec in signature.tensors]

@@ -1,12 +1,12 @@
 """What the data plane asks of others: who answers, who watches, who may, who counts.
 
 Nothing heavy is imported here, so that a process that only directs others knows these words too.
-``inference/implicit.py`` has the router of a plain ``serve``; endpoints with roles bring their own.
+``endpoints/router.py`` has the router.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -143,6 +143,10 @@ class Meter(Protocol):
 
     def unloaded(self, name: str, version: str) -> None:
         """A model was closed."""
+        ...
+
+    def renamed(self, name: str, before: Collection[str], now: Mapping[str, int]) -> None:
+        """Open versions of a model are called otherwise ``now``, and hold so many bytes each."""
         ...
 
     def observer_failed(self, observer: str) -> None:

@@ -37,10 +37,11 @@ class Recorded:
 
     ``inputs`` are all columns, or tensors, of the signature by name: as a table holds them (see
     ``domain.tables``), None for one that was dropped or hashed. ``outputs`` are as the runtime gave
-    them (``domain.inference.Outputs``), None for a request that was not answered; text among them
-    is an object array. ``status`` is ``ok`` or the error's code. ``batch`` is None for a request
-    that was asked alone, or of a bundle to which that is all the same. ``parameters`` is what the
-    caller said to the model beside the rows. ``at`` is the event time, in UTC.
+    them (``domain.inference.Outputs``), but classes by their label, as ``prediction``; None for a
+    request that was not answered. Text among them is an object array. ``status`` is ``ok`` or the
+    error's code. ``batch`` is None for a request that was asked alone, or of a bundle to which that
+    is all the same. ``parameters`` is what the caller said to the model beside the rows. ``at`` is
+    the event time, in UTC.
     """
 
     prediction_id: str
@@ -62,9 +63,10 @@ class Predictions(Protocol):
     """Recorded predictions.
 
     ``find`` gives all rows of a prediction as it was answered, or refused, by the live version or a
-    canary; what shadows said of it is not among it.
+    canary; what shadows said of it is not among it. Of an id that was asked again it is the last
+    time that it was answered. ``endpoint`` is wanted where several have predictions of that id.
     """
 
-    def find(self, prediction_id: str) -> Recorded:
-        """A prediction. Raises PredictionNotFound."""
+    def find(self, prediction_id: str, endpoint: str | None = None) -> Recorded:
+        """A prediction. Raises PredictionNotFound, InvalidInput."""
         ...

@@ -139,7 +139,7 @@ class Replaying:
         if member.prediction_id == recorded.prediction_id:
             return _table_of(recorded, bundle)
         try:
-            other = self._predictions.find(member.prediction_id)
+            other = self._predictions.find(member.prediction_id, recorded.endpoint)
         except PredictionNotFound as error:
             raise NotReplayable(
                 f"{recorded.prediction_id} was answered in one batch with {member.prediction_id}, "

@@ -24,7 +24,7 @@ from modelway.lineage.origin import Origin, origin_of
 from modelway.lineage.ports import Predictions, Recorded
 from modelway.registry.models import ModelVersion, Run
 from modelway.registry.ports import Ledger, RegistryReader
-from modelway.registry.promotions import Promotion
+from modelway.registry.promotions import Kind, Promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +69,29 @@ class Trace:
     missing: tuple[str, ...]
 
 
-def recorded_of(predictions: Predictions, prediction_id: str) -> tuple[Recorded, int | None]:
+def recorded_of(
+    predictions: Predictions, prediction_id: str, endpoint: str | None = None
+) -> tuple[Recorded, int | None]:
     """The prediction of an id, and the row that is meant: None for all; ``ID:k`` is row k.
 
-    A caller's own id may end so too: it goes first.
+    A caller's own id may end so too: it goes first. An id is one prediction's of an ``endpoint``.
 
     Raises:
         PredictionNotFound: there is no such prediction, or it has no such row.
+        InvalidInput: several endpoints have one of that id, and none of them is named.
     """
     try:
-        return predictions.find(prediction_id), None
+        return predictions.find(prediction_id, endpoint), None
     except PredictionNotFound:
         whole, colon, row = prediction_id.rpartition(":")
         if not colon or not (row.isascii() and row.isdigit()):
             raise
     try:
-        found = predictions.find(whole)
+        found = predictions.find(whole, endpoint)
     except PredictionNotFound:
-        raise PredictionNotFound(prediction_id) from None
+        raise PredictionNotFound(prediction_id, endpoint) from None
     if int(row) >= found.n_rows:
-        raise PredictionNotFound(prediction_id)
+        raise PredictionNotFound(prediction_id, endpoint)
     return found, int(row)
 
 
@@ -112,13 +115,14 @@ class Tracing:
         self._registry = registry
         self._bundle = bundle
 
-    def trace(self, prediction_id: str) -> Trace:
+    def trace(self, prediction_id: str, endpoint: str | None = None) -> Trace:
         """The chain behind a prediction, or behind row k of it for ``ID:k``.
 
         Raises:
-            PredictionNotFound: no record has this id.
+            PredictionNotFound: no record, of the ``endpoint`` if one is named, has this id.
+            InvalidInput: several endpoints have one of that id, and none of them is named.
         """
-        recorded, row = recorded_of(self._predictions, prediction_id)
+        recorded, row = recorded_of(self._predictions, prediction_id, endpoint)
         missing: list[str] = []
         registered = self._registered(recorded, missing)
         run = self._run(registered, missing)
@@ -214,7 +218,9 @@ class Tracing:
         moves = [
             one
             for one in self._ledger.history(reference.name, reference.alias)
-            if one.at <= recorded.at and one.to_version == recorded.version
+            if one.at <= recorded.at
+            and one.to_version == recorded.version
+            and one.kind is not Kind.REFUSED
         ]
         return bool(moves), moves[-1] if moves else None
 

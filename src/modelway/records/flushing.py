@@ -4,69 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from functools import partial
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from modelway.domain.errors import ModelwayError
 from modelway.domain.identifiers import new_prediction_id
-from modelway.domain.inference import InferenceRequest, InferenceResponse, Outputs
-from modelway.records.gathered import Framing, Gathered, Layouts, Parts, Run
-from modelway.records.identity import Identify, Identity
+from modelway.domain.inference import InferenceRequest
+from modelway.domain.parts import Part, Whole
+from modelway.records.gathered import Batches, Framing, Gathered, Layouts, singles
+from modelway.records.identity import Identity
 from modelway.records.policy import RecordingPolicy
+from modelway.records.side_by_side import SideBySide
+from modelway.records.told import Told
+from modelway.records.values import texts
 
-Answered: TypeAlias = tuple[InferenceRequest, InferenceResponse, float]
+FailedEntry: TypeAlias = tuple[int, InferenceRequest, str, float, Identity, int]
+"""When it was told (ns since 1970), the request, the error's code, seconds, who failed if anybody
+was asked, bytes it holds."""
 
-FailedEntry: TypeAlias = tuple[int, InferenceRequest, str, float, str | None, int]
-"""When it was told (ns since 1970), the request, the error's code, seconds, the version that failed
-if one was asked, bytes it holds."""
+Made: TypeAlias = tuple[bytes, int, int]
+"""A frame, of how many requests and of how many rows it is."""
 
 _FRAME_CELLS = 16_384
 _PAUSE_S = 0.0002
 
 _log = logging.getLogger("modelway.records")
-
-
-class Told:
-    """Answers of one version as they were told, without the requests and responses themselves.
-
-    Those end with the turn that made them, while they are in the core's cache; what waits for its
-    frame is a few lists. ``at`` is in ns since 1970, ``n_bytes`` about what it holds. Several rows
-    of one call, one a request and next to each other, are a ``run`` of its outputs: those, and
-    the first row; ``outputs`` is empty then.
-    """
-
-    __slots__ = (
-        *("at", "endpoint", "ids", "n_bytes", "outputs", "principals", "run", "seconds"),
-        *("tables", "version"),
-    )
-
-    def __init__(self, at: int, answered: Sequence[Answered], n_bytes: int) -> None:
-        first = answered[0][1]
-        self.at = at
-        self.n_bytes = n_bytes
-        self.endpoint = first.endpoint
-        self.version = first.version
-        self.tables = [request.table for request, _, _ in answered]
-        self.principals = [request.principal for request, _, _ in answered]
-        self.ids = [response.prediction_id for _, response, _ in answered]
-        self.run = _run_of(answered)
-        self.outputs: Sequence[Outputs] = (
-            [response.outputs for _, response, _ in answered] if self.run is None else ()
-        )
-        self.seconds = [seconds for _, _, seconds in answered]
-
-    def only(self, place: int) -> Told:
-        """One of the answers."""
-        one = object.__new__(Told)
-        one.at, one.n_bytes = self.at, 0
-        one.endpoint, one.version = self.endpoint, self.version
-        one.tables, one.principals = [self.tables[place]], [self.principals[place]]
-        one.ids, one.outputs, one.run = [self.ids[place]], [self.outputs[place]], None
-        one.seconds = [self.seconds[place]]
-        return one
 
 
 class Outlet(Protocol):
@@ -84,22 +49,22 @@ class Outlet(Protocol):
 class Flush:
     """Makes frames of what was told; used by one thread.
 
-    Where it ``is_patient`` it lets other threads go on between the frames of a large request.
+    Where it ``is_patient`` it makes several frames of a large request, and lets other threads go on
+    between them. Who shares a batch's requests with another shares its ``batches`` with it.
     """
 
     def __init__(
         self,
         outlet: Outlet,
-        identify: Identify,
         policy: RecordingPolicy,
+        batches: Batches | None = None,
         *,
         is_patient: bool = False,
     ) -> None:
         self._outlet = outlet
-        self._identify = identify
         self._policy = policy
-        self._pause_s = _PAUSE_S if is_patient else 0.0
-        self._framing = Framing(policy.key)
+        self._is_patient = is_patient
+        self._framing = Framing(policy.key, batches or Batches())
         self._layouts = Layouts()
 
     def answered(self, entries: Sequence[Told]) -> None:
@@ -113,153 +78,120 @@ class Flush:
             else:
                 groups.setdefault(key, []).append(one)
         for same in groups.values():
-            self._write(same[0].endpoint, same[0].version, _gathered(same))
+            n = sum([len(one.ids) for one in same])
+            self._write(same[0].endpoint, same[0].identity, n, partial(_gathered, same))
+
+    def side_by_side(self, rows: SideBySide) -> None:
+        """Write the records of rows that were kept side by side."""
+        self._write(rows.endpoint, rows.identity, rows.n_rows, rows.taken)
 
     def failed(self, entries: Sequence[FailedEntry]) -> None:
         """Write the records of requests that were not."""
         groups: dict[tuple[object, ...], list[FailedEntry]] = {}
         for entry in entries:
-            _, request, _, _, version, _ = entry
+            _, request, _, _, identity, _ = entry
             table = request.table
-            layout = self._layouts.of_table(table)
-            key = (request.endpoint, version, id(table.signature), layout)
-            groups.setdefault(key, []).append(entry)
+            try:
+                layout = self._layouts.of_table(table)
+            except Exception:  # noqa: BLE001 - one strange input must not cost the records of others
+                self._lost(1, request.endpoint)
+            else:
+                key = (request.endpoint, id(identity), id(table.signature), layout)
+                groups.setdefault(key, []).append(entry)
         for same in groups.values():
-            gathered = Gathered(
-                [request.prediction_id or new_prediction_id() for _, request, *_ in same],
-                [request.table for _, request, *_ in same],
-                [request.principal for _, request, *_ in same],
-                [seconds for _, _, _, seconds, _, _ in same],
-                np.array([told_at for told_at, *_ in same], np.int64) // 1000,
-                codes=[code for _, _, code, *_ in same],
-            )
-            self._write(same[0][1].endpoint, same[0][4], gathered)
+            gather = partial(_gathered_failures, same)
+            self._write(same[0][1].endpoint, same[0][4], len(same), gather)
 
-    def _write(self, endpoint: str, version: str | None, gathered: Gathered) -> None:
-        policy = self._policy.of(endpoint)
-        n = len(gathered.ids)
-        if policy.sampling_rate < 1.0:
-            kept = [k for k, one in enumerate(gathered.ids) if policy.keeps(one)]
-            if not kept:
-                return
-            gathered, n = gathered.only(kept), len(kept)
-        identity = self._identity(endpoint, version)
-        recorded_at = time.time_ns() // 1000
+    def _write(
+        self, endpoint: str, identity: Identity, n: int, gather: Callable[[], Gathered]
+    ) -> None:
+        """Write the records of ``n`` requests, as ``gather`` gives them."""
         left = n
         try:
-            for place, piece in enumerate(_pieces(gathered)):
-                if place and self._pause_s:
-                    time.sleep(self._pause_s)
+            gathered = gather()
+            policy = self._policy.of(endpoint)
+            if policy.sampling_rate < 1.0:
+                kept = [k for k, one in enumerate(gathered.each_id) if policy.keeps(one)]
+                if not kept:
+                    return
+                gathered, left = gathered.only(kept), len(kept)
+            recorded_at = time.time_ns() // 1000
+            for place, piece in enumerate(_pieces(gathered) if self._is_patient else [gathered]):
+                if place:
+                    time.sleep(_PAUSE_S)
                 frame = self._framing.frame(endpoint, piece, identity, policy, recorded_at)
                 # A request in several pieces counts with the first of them.
-                its = min(left, len(piece.ids))
-                self._outlet.append(frame, its, sum([table.n_rows for table in piece.tables]))
+                its = min(left, piece.n_requests)
+                self._outlet.append(frame, its, piece.n_rows)
                 left -= its
         except Exception:  # noqa: BLE001 - one strange output must not cost the records of others
             self._lost(left, endpoint)
 
     def _key(self, told: Told) -> tuple[object, ...]:
         """What requests must share to be in one frame."""
-        table = told.tables[0]
+        whole = told.parts[0].whole
         return (
             told.endpoint,
-            told.version,
-            id(table.signature),
-            self._layouts.of_table(table),
-            self._layouts.of_outputs(told.outputs[0], table.n_rows)
-            if told.run is None
-            else self._layouts.of_whole(told.run[0], told.run[2]),
+            id(told.identity),
+            id(whole.table.signature),
+            self._layouts.of_table(whole.table),
+            self._layouts.of_outputs(whole),
         )
 
     def _lost(self, n: int, endpoint: str) -> None:
         _log.exception("an answer of %s could not be recorded", endpoint)
         self._outlet.lost(n)
 
-    def _identity(self, endpoint: str, version: str | None) -> Identity:
-        try:
-            found = self._identify(endpoint, version)
-        except ModelwayError:
-            found = None
-        return Identity(version=version) if found is None else found
-
 
 def _of_one_layout(entries: Sequence[Told]) -> Iterator[Told]:
-    """The entries, cut where their requests differ in signature or in the call that answered."""
+    """The entries, cut where their requests may differ: where several calls answered."""
     for told in entries:
-        if told.run is not None or len(told.ids) == 1 or _is_of_one_call(told):
+        if len(told.parts) == 1 or len({id(part.whole) for part in told.parts}) == 1:
             yield told
         else:
             yield from (told.only(place) for place in range(len(told.ids)))
 
 
-def _run_of(answered: Sequence[Answered]) -> Run | None:
-    """The outputs of the call that gave all of these rows, and which they are.
-
-    A call that fails is made again in halves, each with neighbours: so where the first and the last
-    come from one call, and as many rows lie between them as there are, all the others do too.
-    """
-    n = len(answered)
-    if n == 1:
-        return None
-    first: Any = answered[0][1].outputs
-    last: Any = answered[-1][1].outputs
-    whole = getattr(first, "whole", None)
-    if whole is None or id(getattr(last, "whole", None)) != id(whole):
-        return None
-    if last.end - first.start != n or not answered[0][0].table.signature.is_tabular:
-        return None
-    return whole.outputs, first.start, whole.n_rows
-
-
-def _is_of_one_call(told: Told) -> bool:
-    whole = getattr(told.outputs[0], "whole", None)
-    signature = told.tables[0].signature
-    if whole is None or not signature.is_tabular:
-        return False
-    calls = {id(getattr(one, "whole", None)) for one in told.outputs}
-    return len(calls) == 1 and len({id(table.signature) for table in told.tables}) == 1
-
-
 def _gathered(entries: Sequence[Told]) -> Gathered:
     times = np.array([told.at for told in entries], np.int64) // 1000
     n = [len(told.ids) for told in entries]
+    rows: list[int] | None = None
+    parts = [part for told in entries for part in told.parts]
+    if any(told.rows is not None for told in entries):
+        each = [singles(one.parts) if one.rows is None else one.parts for one in entries]
+        parts = [part for its in each for part in its]
+        rows = [part.end - part.start for part in parts]
     return Gathered(
-        [one for told in entries for one in told.ids],
-        [one for told in entries for one in told.tables],
+        texts([one for told in entries for one in told.ids]),
+        parts,
         [one for told in entries for one in told.principals],
         [one for told in entries for one in told.seconds],
         np.repeat(times, n) if sum(n) > len(n) else times,
-        _parts(entries),
+        rows,
     )
 
 
-def _parts(entries: Sequence[Told]) -> Parts | Sequence[Outputs]:
-    """What the models gave, in runs where all of it is."""
-    if all(told.run is not None for told in entries):
-        return Parts(
-            [
-                (told.run[0], told.run[1], told.run[1] + len(told.ids), len(told.ids))
-                for told in entries
-                if told.run is not None
-            ]
-        )
-    found: list[Outputs] = []
-    for told in entries:
-        if told.run is None:
-            found += told.outputs
-        else:
-            found += Parts([(told.run[0], told.run[1], told.run[1] + len(told.ids), 1)])
-    return found
+def _gathered_failures(entries: Sequence[FailedEntry]) -> Gathered:
+    tables = [request.table for _, request, *_ in entries]
+    return Gathered(
+        texts([request.prediction_id or new_prediction_id() for _, request, *_ in entries]),
+        [Part(Whole(table, {}), 0, table.n_rows) for table in tables],
+        [request.principal for _, request, *_ in entries],
+        [seconds for _, _, _, seconds, _, _ in entries],
+        np.array([told_at for told_at, *_ in entries], np.int64) // 1000,
+        [table.n_rows for table in tables],
+        codes=[code for _, _, code, *_ in entries],
+    )
 
 
 def _pieces(gathered: Gathered) -> Iterator[Gathered]:
     """The requests in pieces that are gathered quickly; the rows of a large one in several."""
-    signature = gathered.tables[0].signature
-    rows = [table.n_rows for table in gathered.tables]
+    signature = gathered.signature
     most = max(1, _FRAME_CELLS // max(1, len(signature.columns)))
-    if sum(rows) <= most or not signature.is_tabular:
+    if gathered.n_rows <= most or not signature.is_tabular:
         yield gathered
         return
+    rows = gathered.rows or [1] * gathered.n_requests
     start = n = 0
     for place, its in enumerate(rows):
         if n and n + its > most:
@@ -276,10 +208,7 @@ def _pieces(gathered: Gathered) -> Iterator[Gathered]:
 
 def _cut(one: Gathered, most: int) -> Iterator[Gathered]:
     """One request, at most so many of its rows at a time."""
-    table = one.tables[0]
-    for first in range(0, table.n_rows, most):
-        rows = slice(first, first + most)
-        outputs = None
-        if one.outputs is not None:
-            outputs = [{name: array[rows] for name, array in one.outputs[0].items()}]
-        yield replace(one, tables=[table.rows(rows)], outputs=outputs, first=[first])
+    (part,) = one.parts
+    for start in range(part.start, part.end, most):
+        piece = Part(part.whole, start, min(start + most, part.end))
+        yield replace(one, parts=[piece], rows=[piece.end - start], cut_of=[part])

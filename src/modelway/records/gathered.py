@@ -1,119 +1,118 @@
 """Requests and their outcomes, gathered into frames column by column.
 
 One frame holds requests to one endpoint and version, with one layout of inputs and outputs. Nothing
-is done value by value where numpy or ``str.join`` does it for all requests at once: a flush handles
-tens of thousands of single rows a second beside the event loop.
+is done value by value where numpy or ``str.join`` does it for all requests at once, and nothing
+request by request where the call that answered them together has it all: tens of thousands of
+single rows a second are gathered beside the event loop.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from modelway.domain.inference import Outputs
+from modelway.domain.parts import Part, Whole
 from modelway.domain.signature import Datatype, Signature
-from modelway.domain.tables import NO_PARAMETERS, Array, Table, concatenate
+from modelway.domain.tables import NO_PARAMETERS, Array, Table
 from modelway.records.frames import ColumnHead, Head, Named, encoded
 from modelway.records.identity import Identity
 from modelway.records.policy import EndpointPolicy, hashed_text
 from modelway.records.values import Texts, texts, values_of
 
 Times = npt.NDArray[np.int64]
-
-Piece = tuple[Outputs, int, int | None, int]
-"""Outputs, the first and the last row of them (None for all), how many rows that is."""
-
-Run = tuple[Outputs, int, int]
-"""All that one call gave, the first row that is meant, how many rows the call had."""
-
-
-class Parts(Sequence[Outputs]):
-    """The outputs of single rows that lie next to each other in what their calls gave.
-
-    ``pieces`` are outputs, the first row, the one after the last, how many those are.
-    """
-
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        self.pieces = pieces
-        self._ends = np.cumsum([(end or 0) - start for _, start, end, _ in pieces])
-
-    @overload
-    def __getitem__(self, place: int) -> Outputs: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Outputs]: ...
-
-    def __getitem__(self, place: int | slice) -> Outputs | Sequence[Outputs]:
-        """The outputs of one request, or of several."""
-        if isinstance(place, slice):
-            return [self[k] for k in range(len(self))[place]]
-        number = range(len(self))[place]
-        at = int(np.searchsorted(self._ends, number, side="right"))
-        outputs, _, end, _ = self.pieces[at]
-        row = (end or 0) - int(self._ends[at]) + number
-        return {name: array[row : row + 1] for name, array in outputs.items()}
-
-    def __len__(self) -> int:
-        """How many requests there are."""
-        return int(self._ends[-1]) if len(self._ends) else 0
+Seconds = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class Gathered:
     """Requests of one signature and what became of them.
 
-    ``outputs`` are None for requests that were not answered, and ``codes`` None for those that
-    were. ``told_at`` is when each outcome was told, in µs since 1970, int64 (n_requests,).
-    ``first`` is the number of the first row of each, where only a part of its rows is here.
+    ``parts`` hold the rows of all requests, one after the other. ``rows`` is how many each has, and
+    then there is a part for each; None where each has one, and then a part may hold several.
+    ``codes`` are those of the errors of requests that were not answered, None for those that were.
+    ``told_at`` is when each outcome was told, in µs since 1970, int64 (n_requests,). ``cut_of`` is
+    the part that each request is, where only some of its rows are here.
     """
 
-    ids: Sequence[str]
-    tables: Sequence[Table]
+    ids: Texts
+    parts: Sequence[Part]
     principals: Sequence[str | None]
-    seconds: Sequence[float]
+    seconds: Sequence[float] | Seconds
     told_at: Times
-    outputs: Sequence[Outputs] | None = None
+    rows: Sequence[int] | None = None
     codes: Sequence[str] | None = None
-    first: Sequence[int] | None = None
+    cut_of: Sequence[Part] | None = None
+
+    @property
+    def signature(self) -> Signature:
+        """The signature that all requests share."""
+        return self.parts[0].whole.table.signature
+
+    @property
+    def n_requests(self) -> int:
+        """How many requests there are."""
+        return len(self.ids.lengths)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return self.n_requests if self.rows is None else sum(self.rows)
+
+    @property
+    def each_id(self) -> Sequence[str]:
+        """The id of each request."""
+        return [str(one) for one in self.ids]
+
+    @property
+    def each(self) -> Sequence[Part]:
+        """A part for each request."""
+        return self.parts if self.rows is not None else singles(self.parts)
 
     def only(self, kept: Sequence[int]) -> Gathered:
         """The requests at these places."""
+        each, ids = self.each, self.each_id
         return Gathered(
-            [self.ids[k] for k in kept],
-            [self.tables[k] for k in kept],
+            texts([ids[k] for k in kept]),
+            [each[k] for k in kept],
             [self.principals[k] for k in kept],
             [self.seconds[k] for k in kept],
             self.told_at[list(kept)],
-            None if self.outputs is None else [self.outputs[k] for k in kept],
+            None if self.rows is None else [self.rows[k] for k in kept],
             None if self.codes is None else [self.codes[k] for k in kept],
-            None if self.first is None else [self.first[k] for k in kept],
+            None if self.cut_of is None else [self.cut_of[k] for k in kept],
         )
+
+
+def singles(parts: Sequence[Part]) -> list[Part]:
+    """A part for each row."""
+    return [
+        part if part.end - part.start == 1 else Part(part.whole, row, row + 1)
+        for part in parts
+        for row in range(part.start, part.end)
+    ]
 
 
 class Batches:
     """Names for the batches that requests shared: the id of the first request seen of each.
 
-    What one call of the model gave is known by its identity, so the last few are held on to.
+    A name is known as long as the call that answered them: who waits for a frame holds on to it.
+    Used by several threads.
     """
 
-    def __init__(self, most: int = 256) -> None:
-        self._most = most
-        self._known: dict[int, tuple[object, str]] = {}
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: WeakKeyDictionary[Whole, str] = WeakKeyDictionary()
 
-    def name(self, whole: object, prediction_id: str) -> str:
-        """The name of the batch whose outputs these are."""
-        found = self._known.get(id(whole))
-        if found is not None and found[0] is whole:
-            return found[1]
-        while len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[id(whole)] = (whole, prediction_id)
-        return prediction_id
+    def name(self, whole: Whole, prediction_id: str) -> str:
+        """The name of the batch that a call answered."""
+        with self._lock:
+            return self._known.setdefault(whole, prediction_id)
 
 
 @dataclass(slots=True)
@@ -125,6 +124,11 @@ class Framing:
 
     key: bytes = b""
     batches: Batches = field(default_factory=Batches)
+    _known: tuple[Signature | None, EndpointPolicy | None, tuple[ColumnHead, ...]] = (
+        None,
+        None,
+        (),
+    )
 
     def frame(
         self,
@@ -135,38 +139,46 @@ class Framing:
         recorded_at: int,
     ) -> bytes:
         """The frame of requests that share a layout; ``recorded_at`` in µs since 1970."""
-        signature = gathered.tables[0].signature
-        columns = _columns(signature, policy)
+        signature = gathered.signature
+        columns = self._columns(signature, policy)
         arrays = _of_requests(gathered)
-        if gathered.outputs is not None:
+        if gathered.codes is None:
             if not identity.batch_invariant:
-                arrays += self._batch(gathered.ids, gathered.outputs)
-            rows = [table.n_rows for table in gathered.tables]
-            arrays += _outputs(gathered.outputs, rows)
-        n_rows = sum([table.n_rows for table in gathered.tables])
+                arrays += self._batch(gathered)
+            arrays += _outputs(gathered)
+        n_rows = gathered.n_rows
         if n_rows:
-            arrays += self._inputs(gathered.tables, columns, n_rows)
+            parts = [part for part in gathered.parts if part.end > part.start]
+            arrays += self._inputs(signature, parts, columns)
         head = Head(
             endpoint,
             identity,
             recorded_at,
             policy.sampling_rate,
-            len(gathered.ids),
+            gathered.n_requests,
             n_rows,
             signature.is_tabular,
             columns,
         )
         return encoded(head, arrays)
 
-    def _batch(self, ids: Sequence[str], outputs: Sequence[Any]) -> list[Named]:
+    def _columns(self, signature: Signature, policy: EndpointPolicy) -> tuple[ColumnHead, ...]:
+        """What becomes of each column; one frame after the other asks for the same."""
+        if self._known[0] is not signature or self._known[1] is not policy:
+            self._known = signature, policy, _columns(signature, policy)
+        return self._known[2]
+
+    def _batch(self, gathered: Gathered) -> list[Named]:
         """Which batch each request was in, and where; nothing for those that were asked alone."""
         names: list[str | None] = []
         places, rows = [], []
-        for prediction_id, one in zip(ids, outputs, strict=True):
-            whole = getattr(one, "whole", None)
-            names.append(None if whole is None else self.batches.name(whole, prediction_id))
-            places.append(0 if whole is None else one.start)
-            rows.append(0 if whole is None else whole.n_rows)
+        requests = gathered.each if gathered.cut_of is None else gathered.cut_of
+        for prediction_id, part in zip(gathered.each_id, requests, strict=True):
+            whole = part.whole
+            is_shared = part.end - part.start < whole.n_rows
+            names.append(self.batches.name(whole, prediction_id) if is_shared else None)
+            places.append(part.start)
+            rows.append(whole.n_rows if is_shared else 0)
         return [
             Named("request", "batch_id", texts(names)),
             Named("request", "batch_place", np.array(places, np.int64)),
@@ -174,23 +186,25 @@ class Framing:
         ]
 
     def _inputs(
-        self, tables: Sequence[Table], columns: Sequence[ColumnHead], n_rows: int
+        self, signature: Signature, parts: Sequence[Part], columns: Sequence[ColumnHead]
     ) -> list[Named]:
-        signature = tables[0].signature
+        """What the model was given; each part has rows."""
         if not signature.is_tabular:
             return [
-                self._tensor(column, [table.arrays[place] for table in tables], tables)
+                self._tensor(column, parts, place)
                 for place, column in enumerate(columns)
                 if column.form != "dropped"
             ]
-        whole = concatenate([table for table in tables if table.n_rows])
         if not signature.is_numeric:
             return [
-                self._column(column, whole.arrays[place])
+                self._column(
+                    column,
+                    _joined([_cut(part.whole.table.arrays[place], part) for part in parts]),
+                )
                 for place, column in enumerate(columns)
                 if column.form != "dropped"
             ]
-        matrix = whole.matrix
+        matrix = _joined([_cut(part.whole.table.matrix, part) for part in parts])
         hashed = [
             self._column(column, matrix[:, place])
             for place, column in enumerate(columns)
@@ -208,10 +222,10 @@ class Framing:
         values = values_of(array, is_binary=is_binary)
         return Named("input", column.name, values, column.datatype)
 
-    def _tensor(self, column: ColumnHead, arrays: list[Array], tables: Sequence[Table]) -> Named:
-        rows = [table.n_rows for table in tables]
-        per_row = _are_rows(arrays, rows)
-        joined = _one_after_another(arrays) if per_row else np.stack(arrays)
+    def _tensor(self, column: ColumnHead, parts: Sequence[Part], place: int) -> Named:
+        arrays = [_cut(part.whole.table.arrays[place], part) for part in parts]
+        per_row = _are_rows(arrays, parts)
+        joined = _joined(arrays) if per_row else np.stack(arrays)
         if column.form == "hashed":
             hashes = texts([hashed_text(one.tolist(), self.key) for one in joined])
             return Named("input", column.name, hashes, column.datatype, per_row)
@@ -253,21 +267,11 @@ class Layouts:
             return ("no rows",)
         return tuple([_layout(array, table.n_rows) for array in table.arrays])
 
-    def of_outputs(self, outputs: Outputs, n_rows: int) -> tuple[object, ...]:
-        """The layout of what a model gave."""
-        whole = getattr(outputs, "whole", None)
-        if whole is None:
-            return tuple([(name, *_layout(one, n_rows)) for name, one in outputs.items()])
+    def of_outputs(self, whole: Whole) -> tuple[object, ...]:
+        """The layout of what a call gave."""
         if whole is not self._last[0]:
             found = [(name, *_layout(one, whole.n_rows)) for name, one in whole.outputs.items()]
             self._last = whole, tuple(found)
-        return self._last[1]
-
-    def of_whole(self, outputs: Outputs, n_rows: int) -> tuple[object, ...]:
-        """The layout of all that a call gave."""
-        if outputs is not self._last[0]:
-            found = [(name, *_layout(one, n_rows)) for name, one in outputs.items()]
-            self._last = outputs, tuple(found)
         return self._last[1]
 
 
@@ -293,22 +297,23 @@ def _of_requests(gathered: Gathered) -> list[Named]:
     """What is said of each request; what is as usual is left out."""
     seconds = np.array(gathered.seconds)
     found = [
-        Named("request", "ids", texts(gathered.ids)),
+        Named("request", "ids", gathered.ids),
         Named("request", "event_at", gathered.told_at - (seconds * 1e6).astype(np.int64)),
         Named("request", "latency", seconds),
     ]
-    rows = np.array([table.n_rows for table in gathered.tables], np.int64)
-    if not (rows == 1).all():
-        found.append(Named("request", "rows", rows))
-    if gathered.first is not None:
-        found.append(Named("request", "first", np.array(gathered.first, np.int64)))
+    if gathered.rows is not None:
+        found.append(Named("request", "rows", np.array(gathered.rows, np.int64)))
+    if gathered.cut_of is not None:
+        pairs = zip(gathered.parts, gathered.cut_of, strict=True)
+        first = [part.start - its.start for part, its in pairs]
+        found.append(Named("request", "first", np.array(first, np.int64)))
     if gathered.codes is not None:
         found.append(Named("request", "status", texts(gathered.codes)))
     if any(gathered.principals):
         found.append(Named("request", "principal", texts(gathered.principals)))
-    parameters = [table.parameters for table in gathered.tables]
-    if any(parameters):
-        found.append(Named("request", "parameters", texts([_json(one) for one in parameters])))
+    if any(part.whole.table.parameters for part in gathered.parts):
+        said = [_json(part.whole.table.parameters) for part in gathered.each]
+        found.append(Named("request", "parameters", texts(said)))
     return found
 
 
@@ -318,47 +323,34 @@ def _json(parameters: Mapping[str, object]) -> str | None:
     return msgspec.json.encode(dict(parameters), enc_hook=repr).decode()
 
 
-def _outputs(outputs: Sequence[Outputs], rows: Sequence[int]) -> list[Named]:
+def _outputs(gathered: Gathered) -> list[Named]:
     """What the model gave, one array a name."""
-    pieces = outputs.pieces if isinstance(outputs, Parts) else _runs(outputs, rows)
-    n_rows = [its for *_, its in pieces]
+    parts = gathered.parts
     found = []
-    for name in outputs[0]:
-        arrays = [
-            whole[name] if end is None else whole[name][start:end]
-            for whole, start, end, _ in pieces
-        ]
-        if not _are_rows(arrays, n_rows):
-            stacked = np.stack([one[name] for one in outputs])
-            found.append(Named("output", name, values_of(stacked), per_row=False))
-            continue
-        found.append(Named("output", name, values_of(_one_after_another(arrays))))
-    return found
-
-
-def _runs(outputs: Sequence[Any], rows: Sequence[int]) -> list[Piece]:
-    """Neighbouring parts of what one call of the model gave, as one part to be cut out."""
-    found: list[Piece] = []
-    whole: Any = None
-    start = end = 0
-    for one, its in zip(outputs, rows, strict=True):
-        cut = getattr(one, "whole", None)
-        if cut is None:
-            found.append((one, 0, None, its))
-        elif cut is whole and one.start == end:
-            end = one.end
-            found[-1] = (cut.outputs, start, end, end - start)
+    for name in parts[0].whole.outputs:
+        arrays = [_cut(part.whole.outputs[name], part) for part in parts]
+        if _are_rows(arrays, parts):
+            found.append(Named("output", name, values_of(_joined(arrays))))
         else:
-            start, end = one.start, one.end
-            found.append((cut.outputs, start, end, its))
-        whole = cut
+            stacked = np.stack([_cut(part.whole.outputs[name], part) for part in gathered.each])
+            found.append(Named("output", name, values_of(stacked), per_row=False))
     return found
 
 
-def _are_rows(arrays: Sequence[Array], rows: Sequence[int]) -> bool:
+def _cut(array: Array, part: Part) -> Array:
+    """The part's rows of an array of the call; one that is the call's only one may have none."""
+    if part.start == 0 and part.end == part.whole.n_rows:
+        return array
+    return array[part.start : part.end]
+
+
+def _are_rows(arrays: Sequence[Array], parts: Sequence[Part]) -> bool:
     """Whether the first axis of every array is the rows."""
-    return all(array.shape[:1] == (its,) for array, its in zip(arrays, rows, strict=True))
+    return all(
+        array.shape[:1] == (part.end - part.start,)
+        for array, part in zip(arrays, parts, strict=True)
+    )
 
 
-def _one_after_another(arrays: Sequence[Array]) -> Array:
+def _joined(arrays: Sequence[Array]) -> Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

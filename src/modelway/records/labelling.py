@@ -22,8 +22,8 @@ from modelway.records.labels import Label
 MOST_CLAIMS = 10_000
 """So many are taken by one request."""
 
-_LONGEST_ID = 255
-_MOST_ROWS = 2**63
+LONGEST_ID = 255
+MOST_ROWS = 2**63
 _PORTION_CLAIMS = 2_000
 _PORTION_BYTES = 512 * 1024
 _ROW_ID = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
@@ -99,12 +99,12 @@ def check_claims(claims: Sequence[Claim]) -> None:
 def check_claim(claim: Claim) -> None:
     """Do nothing if the claim can be taken. Raises InvalidInput."""
     prediction_id, row = place_of(claim)
-    if not 0 < len(prediction_id) <= _LONGEST_ID or "\0" in prediction_id:
+    if not 0 < len(prediction_id) <= LONGEST_ID or "\0" in prediction_id:
         raise InvalidInput(
-            f"prediction_id: expected 1 to {_LONGEST_ID} characters without NUL, "
+            f"prediction_id: expected 1 to {LONGEST_ID} characters without NUL, "
             f"got {prediction_id[:80]!r}"
         )
-    if not 0 <= row < _MOST_ROWS:
+    if not 0 <= row < MOST_ROWS:
         raise InvalidInput(f"row: expected a whole number from 0 on, got {row}")
     if claim.at is not None and claim.at.utcoffset() is None:
         raise InvalidInput(f"at: expected a time with its zone, got {claim.at.isoformat()}")

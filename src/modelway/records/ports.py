@@ -16,7 +16,7 @@ ExportFormat = Literal["parquet", "csv", "jsonl"]
 class RecordMeter(Protocol):
     """Who counts what is recorded, in requests; must neither block nor raise.
 
-    It is called by one thread, which is not the event loop's.
+    It is called by the event loop and by a thread.
     """
 
     def recorded(self, n: int) -> None:
@@ -111,6 +111,8 @@ class RecordKeeper(Protocol):
 
     ``seal_once`` seals the segments that nobody writes; no record is lost or doubled, wherever it
     is interrupted.
+    ``send`` moves what is sealed to where records are kept, if that is elsewhere; gives how many
+    files. While it is away they stay, and are read, here.
     ``compact`` merges the files of every day before one, likewise.
     ``retain`` removes what is older than ``age``, and then the oldest files until the rest has
     ``n_bytes``; gives how many files.
@@ -120,6 +122,10 @@ class RecordKeeper(Protocol):
 
     def seal_once(self) -> Sealed:
         """Seal what nobody writes."""
+        ...
+
+    def send(self) -> int:
+        """Move sealed files to where records are kept. Raises Unavailable."""
         ...
 
     def compact(self, before: date) -> int:

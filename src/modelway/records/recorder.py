@@ -1,10 +1,11 @@
-"""The recorder: the observer that makes frames of what was answered, and the thread that writes.
+"""The recorder: the observer that makes frames of what was answered, and writes them.
 
-The event loop appends what it was told to a list, and after a few hundred requests, or 20 ms, makes
-frames of it, column by column, between two turns: there the objects are still in the core's cache,
-and cost a fifth of what they cost a thread that comes later and wants the interpreter's lock. The
-thread only writes, which may take its time; what was answered more than 50 ms ago outlives the
-process. Requests of many rows go to the thread as they are.
+The event loop keeps what it was told, single rows of numbers as their bytes only
+(``side_by_side.py``), and after a thousand rows, or 20 ms, makes frames of it, column by column,
+and writes them, between two turns: to the page cache that takes some 20 us. A thread that came for
+them would wait for the interpreter's lock, and find them gone from the core's cache. What was
+answered more than 50 ms ago outlives the process. Requests of many rows are left to a thread
+(``aside.py``), and so is the writing while the disk is slow.
 
 Nothing here waits and nothing raises: what finds no room, in memory or on the disk, is shed and
 counted, the newest first.
@@ -13,44 +14,50 @@ counted, the newest first.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import queue
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from modelway.domain.errors import ModelwayError
-from modelway.domain.inference import InferenceRequest
+from modelway.domain.inference import InferenceRequest, InferenceResponse
+from modelway.domain.parts import Part, Whole
 from modelway.domain.signature import Signature
 from modelway.domain.tables import Array, Table
-from modelway.records.flushing import Answered, FailedEntry, Flush, Told
-from modelway.records.identity import Identify
+from modelway.records.aside import Aside
+from modelway.records.flushing import FailedEntry, Flush, Made
+from modelway.records.gathered import Batches
+from modelway.records.identity import Identify, Identities
 from modelway.records.policy import RecordingPolicy
 from modelway.records.ports import RecordMeter
 from modelway.records.segments import SegmentBounds
+from modelway.records.side_by_side import SideBySide, can_be_kept
+from modelway.records.told import Answered, Told, run_of
 from modelway.records.writing import Writing
 
-_log = logging.getLogger("modelway.records")
-
-_GATHERED_REQUESTS = 1024
-"""Of so many single rows frames are made in less than a millisecond."""
+_GATHERED_ROWS = 1024
+"""Of so many rows frames are made in less than a millisecond."""
 
 _MOST_ROWS = 512
 """A request of more rows takes the thread's time and not the event loop's."""
 
-_REQUEST_BYTES = 600
+_REQUEST_BYTES = 200
 """What is kept of a request beside its values, about."""
 
 _LOOK_S = 0.05
-"""How often the thread looks whether the segment is due, while nothing is to be written."""
+"""How often the loop looks whether its segment is due, while it has one."""
 
-_VARIES = -1
-_KNOWN_SIGNATURES = 1000
+_SLOW_S = 0.01
+"""A write that takes longer holds up answers."""
+
+_ASIDE_S = 5.0
+"""So long the thread writes after that, and until it has written all it was given."""
+
+_MOST_KEPT = 1000
+"""So many versions have a place of their own in which rows are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,9 @@ class Recorder:
 
     ``root`` is the folder of the records, ``slot`` the number or name of this process. What a
     shadow answers is told in the same way, under the id of the live answer. The meter is called by
-    the thread only, ``identify`` by whoever makes a frame. Told of something outside an event loop
-    it makes the frame at once.
+    the loop and by the thread. Who answered is asked when the first answer since the last frames is
+    told, as by the time of the frame another may have the role. Told of something outside an event
+    loop it makes the frame at once, and leaves it to the thread.
     """
 
     def __init__(
@@ -84,63 +92,96 @@ class Recorder:
         self._bounds = bounds or RecordingBounds()
         self._meter = meter
         policy = policy or RecordingPolicy()
+        batches = Batches()
         self._writing = Writing(root, slot, self._bounds.segments, meter)
-        self._patient = Flush(self._writing, identify, policy, is_patient=True)
-        self._quick = Flush(self, identify, policy)
+        self._aside = Aside(root, slot, self._bounds.segments, meter, policy, batches)
+        self._flush = Flush(self, policy, batches)
+        self._identities = Identities(identify)
         self._answered: list[Told] = []
         self._failed: list[FailedEntry] = []
         self._gathered = 0
         self._due: asyncio.Handle | None = None
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._look: asyncio.Handle | None = None
+        self._made: list[Made] = []
+        self._aside_until = 0.0
         # Each number has one writer, the event loop or the thread, so no addition is lost.
         self._came = self._gone = 0
         self._came_bytes = self._gone_bytes = 0
-        self._shed = self._shed_told = 0
-        self._sizes: dict[int, tuple[Signature, int]] = {}
-        self._thread: threading.Thread | None = None
+        self._leaving = self._leaving_bytes = 0
+        self._rows: dict[tuple[object, ...], tuple[Signature, SideBySide | None]] = {}
 
     def start(self) -> None:
-        """Begin to write what is told; until then it waits."""
-        self._thread = threading.Thread(target=self._work, name="records", daemon=True)
-        self._thread.start()
+        """Begin to do what is left to the thread; until then it waits."""
+        self._aside.start()
 
     def close(self) -> None:
-        """Write what was told, and end the segment. Twice does no harm."""
+        """Write what was told, and end the segments. Twice does no harm."""
+        self._end()
+        self._aside.close()
+
+    async def closed(self) -> None:
+        """The same on the event loop, which goes on while the thread has something left to do."""
+        self._end()
+        await asyncio.to_thread(self._aside.close)
+
+    def settle(self) -> None:
+        """Make frames of all that waits, before a version is called otherwise."""
         if self._due is not None:
             self._due.cancel()
+        self._gather()
         while self._answered or self._failed:
             self._gather()
-        self._jobs.put(None)
-        if self._thread is not None:
-            self._thread.join()
-        else:
-            self._work()
-        self._writing.close()
+        self._rows.clear()
 
     def answered(self, answered: Sequence[Answered]) -> None:
         """Requests were answered, all by one version of one endpoint."""
-        n = n_rows = len(answered)
+        at, run = time.time_ns(), run_of(answered)
+        if run is not None:
+            rows = self._rows_for(*answered[0][:2], run.whole)
+            arrays = rows.arrays_of(run.whole) if rows is not None else None
+            if rows is not None and arrays is not None:
+                n = len(answered)
+                if self._has_room(n, n * (_REQUEST_BYTES + rows.row_bytes)):
+                    rows.add(at, answered, run, arrays)
+                    self._await(n)
+                else:
+                    self._is_shed(n)
+                return
         request, response, _ = answered[0]
-        if n > 1:
-            n_rows = sum([one.n_rows for _, one, _ in answered])
-        elif response.n_rows != 1:
-            n_rows = response.n_rows
-        known = self._sizes.get(id(request.table.signature))
-        row_bytes = _VARIES if known is None else known[1]
-        if row_bytes == _VARIES:
-            n_bytes = self._measured(answered, n_rows)
+        who = self._identities.of(response.endpoint, response.version, is_shadow=request.is_shadow)
+        told = Told(at, answered, run, who)
+        n, n_rows = len(told.ids), told.n_rows
+        told.n_bytes = n * _REQUEST_BYTES + sum(map(_part_bytes, told.parts))
+        if not self._has_room(n, told.n_bytes):
+            self._is_shed(n)
+        elif n_rows > _MOST_ROWS:
+            self._aside.answered(told, partial(self._leave, n, told.n_bytes))
         else:
-            n_bytes = n * _REQUEST_BYTES + n_rows * row_bytes
-        if not self._has_room(n, n_bytes):
-            self._shed += n
-            return
-        entry = Told(time.time_ns(), answered, n_bytes)
-        if n_rows > _MOST_ROWS:
-            self._jobs.put(lambda: self._patient.answered([entry]))
-            self._leave(n, n_bytes)
-            return
-        self._answered.append(entry)
-        self._await(n)
+            self._answered.append(told)
+            self._await(max(n, n_rows))
+
+    def _rows_for(
+        self, request: InferenceRequest, response: InferenceResponse, whole: Whole
+    ) -> SideBySide | None:
+        """Where the rows of a call are kept, None where none can be."""
+        signature = whole.table.signature
+        key = (response.endpoint, response.version, request.is_shadow, id(signature))
+        known = self._rows.get(key)
+        if known is None:
+            if len(self._rows) >= _MOST_KEPT:
+                self._gather_rows()
+                self._rows.clear()
+            endpoint, version, is_shadow, _ = key
+            who = self._identities.of(endpoint, version, is_shadow=is_shadow)
+            # Records of rows that are kept name no batch.
+            can = who.batch_invariant and can_be_kept(whole)
+            known = signature, SideBySide(endpoint, who, whole) if can else None
+            self._rows[key] = known
+        rows = known[1]
+        if rows is not None and not rows.n_rows:
+            endpoint, version, is_shadow, _ = key
+            rows.identity = self._identities.of(endpoint, version, is_shadow=is_shadow)
+        return rows
 
     def failed(
         self,
@@ -150,25 +191,25 @@ class Recorder:
         version: str | None = None,
     ) -> None:
         """A request could not be answered, or was refused."""
-        n_bytes = _REQUEST_BYTES + _table_bytes(request.table)
+        n_bytes = _REQUEST_BYTES + _table_bytes(request.table, 0, request.table.n_rows)
         if not self._has_room(1, n_bytes):
-            self._shed += 1
+            self._is_shed(1)
             return
-        entry = (time.time_ns(), request, error.code, seconds, version, n_bytes)
+        who = self._identities.of(request.endpoint, version, is_shadow=request.is_shadow)
+        entry = (time.time_ns(), request, error.code, seconds, who, n_bytes)
         if request.table.n_rows > _MOST_ROWS:
-            self._jobs.put(lambda: self._patient.failed([entry]))
-            self._leave(1, n_bytes)
+            self._aside.failed(entry, partial(self._leave, 1, n_bytes))
             return
         self._failed.append(entry)
         self._await(1)
 
     def append(self, frame: bytes, n_requests: int, n_rows: int) -> None:
-        """Have the thread write a frame that was made here."""
-        self._jobs.put(lambda: self._writing.append(frame, n_requests, n_rows))
+        """Have a frame written that was made here."""
+        self._made.append((frame, n_requests, n_rows))
 
     def lost(self, n_requests: int) -> None:
-        """Have the thread count requests of which no frame could be made."""
-        self._jobs.put(lambda: self._writing.lost(n_requests))
+        """Count requests of which no frame could be made."""
+        self._writing.lost(n_requests)
 
     def _has_room(self, n: int, n_bytes: int) -> bool:
         came, came_bytes = self._came + n, self._came_bytes + n_bytes
@@ -178,35 +219,18 @@ class Recorder:
         self._came, self._came_bytes = came, came_bytes
         return True
 
-    def _measured(self, answered: Sequence[Answered], n_rows: int) -> int:
-        """What the requests hold in memory; of rows of numbers it is the same for the next."""
-        held = 0
-        for request, response, _ in answered:
-            held += _table_bytes(request.table) + sum(map(_array_bytes, response.outputs.values()))
-        signature = answered[0][0].table.signature
-        if id(signature) not in self._sizes:
-            if len(self._sizes) >= _KNOWN_SIGNATURES:
-                self._sizes.clear()
-            if not signature.is_numeric:
-                self._sizes[id(signature)] = signature, _VARIES
-            elif n_rows:
-                self._sizes[id(signature)] = signature, held // n_rows
-        return held + len(answered) * _REQUEST_BYTES
-
     def _await(self, n: int) -> None:
-        """Have frames made of what waits, soon if it is much."""
+        """Have frames made of what waits, to which so many rows came, soon if it is much."""
         self._gathered += n
-        if self._due is not None and self._gathered - n < _GATHERED_REQUESTS <= self._gathered:
+        if self._due is not None and self._gathered - n < _GATHERED_ROWS <= self._gathered:
             self._due.cancel()
             self._due = None
         if self._due is not None:
             return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = _running_loop()
+        if loop is None:
             self._gather()
-            return
-        if self._gathered >= _GATHERED_REQUESTS:
+        elif self._gathered >= _GATHERED_ROWS:
             self._due = loop.call_soon(self._gather)
         else:
             self._due = loop.call_later(self._bounds.flush_s, self._gather)
@@ -214,76 +238,111 @@ class Recorder:
     def _gather(self) -> None:
         """Make frames of what waits, a bounded part of it, and come again for the rest."""
         self._due = None
-        n = k = n_bytes = 0
+        self._identities.forget()
+        self._gather_rows()
+        n = n_rows = n_bytes = k = 0
         for told in self._answered:
-            if n >= _GATHERED_REQUESTS:
+            if n_rows >= _GATHERED_ROWS:
                 break
             n += len(told.ids)
+            n_rows += max(len(told.ids), told.n_rows)
             n_bytes += told.n_bytes
             k += 1
         taken, self._answered = self._answered[:k], self._answered[k:]
-        failed, self._failed = (
-            self._failed[:_GATHERED_REQUESTS],
-            self._failed[_GATHERED_REQUESTS:],
-        )
+        failed, self._failed = self._failed[:_GATHERED_ROWS], self._failed[_GATHERED_ROWS:]
         n += len(failed)
+        n_rows += len(failed)
         n_bytes += sum([size for *_, size in failed])
-        try:
-            if taken:
-                self._quick.answered(taken)
-            if failed:
-                self._quick.failed(failed)
-        except Exception:  # noqa: BLE001 - the next are gathered, whatever a model gave
-            _log.exception("records could not be made")
-            self.lost(n)
-        self._leave(n, n_bytes)
-        self._gathered -= n
+        if taken:
+            self._flush.answered(taken)
+        if failed:
+            self._flush.failed(failed)
+        self._is_leaving(n, n_bytes, n_rows)
+        self._write()
         if self._answered or self._failed:
             self._await(0)
 
+    def _gather_rows(self) -> None:
+        """Make frames of all rows that are kept side by side."""
+        for _, rows in self._rows.values():
+            if rows is None or not rows.n_rows:
+                continue
+            n = rows.n_rows
+            self._flush.side_by_side(rows)
+            self._is_leaving(n, n * (_REQUEST_BYTES + rows.row_bytes), n)
+
+    def _is_leaving(self, n: int, n_bytes: int, n_rows: int) -> None:
+        """Note that of requests frames were made."""
+        self._gathered -= n_rows
+        self._leaving += n
+        self._leaving_bytes += n_bytes
+
+    def _write(self) -> None:
+        """Have what was made written, here where that does not take long."""
+        made, n, n_bytes = self._made, self._leaving, self._leaving_bytes
+        self._made, self._leaving, self._leaving_bytes = [], 0, 0
+        loop, started = _running_loop(), time.monotonic()
+        if loop is None or started < self._aside_until or not self._aside.has_time:
+            self._aside.write(made, partial(self._leave, n, n_bytes))
+            return
+        for one in made:
+            self._writing.append(*one)
+        self._came -= n
+        self._came_bytes -= n_bytes
+        if time.monotonic() - started > _SLOW_S:
+            self._aside_until = time.monotonic() + _ASIDE_S
+        if self._look is None:
+            self._look = loop.call_later(_LOOK_S, self._rotate, loop)
+
+    def _rotate(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the loop's segment if that is due, and look again while there is one."""
+        self._look = None
+        self._writing.rotate_if_due()
+        if self._writing.is_open:
+            self._look = loop.call_later(_LOOK_S, self._rotate, loop)
+
+    def _end(self) -> None:
+        self.settle()
+        if self._look is not None:
+            self._look.cancel()
+        self._writing.close()
+
+    def _is_shed(self, n: int) -> None:
+        self._meter.shed(n)
+        self._identities.forget()  # no frame may be awaited, with which that would be done
+
     def _leave(self, n: int, n_bytes: int) -> None:
-        """Have the thread note that requests need no room any more, once it has written them."""
-
-        def gone() -> None:
-            self._gone += n
-            self._gone_bytes += n_bytes
-
-        self._jobs.put(gone)
-
-    def _work(self) -> None:
-        """Write until told that there is nothing more."""
-        while True:
-            job: Callable[[], None] | None = self._tell_shed
-            with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=_LOOK_S)
-            if job is None:
-                break
-            try:
-                job()
-                self._writing.rotate_if_due()
-            except Exception:  # noqa: BLE001 - the thread goes on, whatever a model gave
-                _log.exception("records could not be written")
-                self._meter.failed("internal")
-            self._tell_shed()
-
-    def _tell_shed(self) -> None:
-        if self._shed != self._shed_told:
-            shed, self._shed_told = self._shed - self._shed_told, self._shed
-            self._meter.shed(shed)
+        """Note that requests need no room any more, once the thread has written them."""
+        self._gone += n
+        self._gone_bytes += n_bytes
 
 
-def _table_bytes(table: Table) -> int:
-    """How many bytes the values of a table take."""
-    if not table.n_rows:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _part_bytes(part: Part) -> int:
+    """How many bytes the values of a part take; where it is text one row may take far more."""
+    whole, start, end = part.whole, part.start, part.end
+    outputs = sum([_array_bytes(array, start, end) for array in whole.outputs.values()])
+    return _table_bytes(whole.table, start, end) + outputs
+
+
+def _table_bytes(table: Table, start: int, end: int) -> int:
+    if start == end:
         return 0
     if table.signature.is_numeric:
-        return 8 * table.n_rows * len(table.signature.columns)
-    return sum(map(_array_bytes, table.arrays))
+        return 8 * (end - start) * len(table.signature.columns)
+    return sum([_array_bytes(array, start, end) for array in table.arrays])
 
 
-def _array_bytes(array: Array) -> int:
+def _array_bytes(array: Array, start: int, end: int) -> int:
     if not isinstance(array, np.ndarray):
         return 0  # what it is nobody knows before it is written
-    if array.dtype != object:
-        return array.nbytes
-    return sum([len(v) if isinstance(v, str | bytes) else 8 for v in array.ravel().tolist()])
+    its: Array = array[start:end] if array.ndim else array
+    if its.dtype != object:
+        return its.nbytes
+    return sum([len(v) if isinstance(v, str | bytes) else 8 for v in its.ravel().tolist()])

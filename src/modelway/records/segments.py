@@ -41,7 +41,7 @@ class SegmentWriter:
     """Appends frames to this process's segment, and begins another when that is due.
 
     ``slot`` is this process's number or name on the host. Nothing is made before the first frame.
-    Used by one thread.
+    Used by one at a time.
     """
 
     def __init__(self, root: Path, slot: str, bounds: SegmentBounds | None = None) -> None:
@@ -52,6 +52,11 @@ class SegmentWriter:
         self._path = root
         self._size = self._rows = 0
         self._begun = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a segment was begun and not ended."""
+        return self._fd is not None
 
     def append(self, frame: bytes, n_rows: int) -> None:
         """Write a frame whole or not at all.
@@ -82,15 +87,15 @@ class SegmentWriter:
             or self._rows >= bounds.n_rows
             or time.monotonic() - self._begun >= bounds.seconds
             or os.fstat(self._fd).st_nlink == 0
-            or os.path.exists(f"{self._path}{ROTATE}")  # noqa: PTH110 - asked fifty times a second
+            or os.path.exists(f"{self._path}{ROTATE}")  # noqa: PTH110 - asked twenty times a second
         ):
             self.close()
 
     def close(self) -> None:
         """End the segment; from then on it may be sealed. Twice does no harm."""
         if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+            fd, self._fd = self._fd, None
+            os.close(fd)
 
     def _open(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -10,19 +10,22 @@ from modelway.records.ports import RecordMeter
 from modelway.records.segments import SegmentBounds, SegmentWriter
 
 _RETRY_S = 0.5
-_ROTATION_S = 0.02
 
 _log = logging.getLogger("modelway.records")
 
 
 class Writing:
-    """Writes frames into segments below ``root``; used by one thread, and never raises."""
+    """Writes frames into segments below ``root``; used by one at a time, and never raises."""
 
     def __init__(self, root: Path, slot: str, bounds: SegmentBounds, meter: RecordMeter) -> None:
         self._writer = SegmentWriter(root, slot, bounds)
         self._meter = meter
         self._retry_at = 0.0
-        self._looked_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a segment that may become due."""
+        return self._writer.is_open
 
     def append(self, frame: bytes, n_requests: int, n_rows: int) -> None:
         """Write a frame of so many requests and rows."""
@@ -46,11 +49,12 @@ class Writing:
         self._meter.shed(n_requests)
 
     def rotate_if_due(self) -> None:
-        """End the segment if that is due; looked at now and then only."""
-        now = time.monotonic()
-        if now - self._looked_at >= _ROTATION_S:
-            self._looked_at = now
+        """End the segment if that is due."""
+        try:
             self._writer.rotate_if_due()
+        except OSError as error:
+            _log.warning("a segment could not be ended: %s", error)
+            self._meter.failed("disk")
 
     def close(self) -> None:
         """End the segment. Twice does no harm."""

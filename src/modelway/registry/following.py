@@ -7,12 +7,13 @@ meanwhile: whoever is late sets what is valid now, not what was valid when it be
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelway.domain.errors import InvalidInput, ModelNotFound, NotFound, PromotionConflict
 from modelway.registry.models import RegisteredModel
-from modelway.registry.ports import Ledger, RegistryReader, RegistryWriter
+from modelway.registry.ports import Ledger, Registry
 from modelway.registry.promotions import Kind, Promotion
 
 REGISTRY = "mlflow"
@@ -26,10 +27,20 @@ _MOST_TRIES = 5
 
 class Following:
     """Keeps the registry's aliases and the ledger at one; raises RegistryUnavailable where the
-    registry cannot be reached."""
+    registry cannot be reached.
 
-    def __init__(self, reader: RegistryReader, writer: RegistryWriter, ledger: Ledger) -> None:
-        self._reader, self._writer, self._ledger = reader, writer, ledger
+    An alias that is ``protected`` moves by the ledger alone: one that was moved in the registry is
+    put back, and that somebody tried is entered.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        protected: Collection[str],
+    ) -> None:
+        self._registry, self._ledger = registry, ledger
+        self._protected = frozenset(protected)
 
     def latest(self, model: str, alias: str) -> Promotion | None:
         """The latest move of an alias."""
@@ -41,8 +52,10 @@ class Following:
         for _ in range(_MOST_TRIES):
             move = self.latest(move.model, move.alias) or move
             try:
-                self._writer.set_alias(move.model, move.alias, move.to_version)
+                self._registry.set_alias(move.model, move.alias, move.to_version)
             except (NotFound, InvalidInput) as error:
+                if move.alias in self._protected:  # nobody has approved any other version
+                    break
                 return self._lost(move, error.message, now)
             shown = self._aliases(move.model).get(move.alias)
             if shown == move.to_version and self._is_latest(move):
@@ -59,7 +72,7 @@ class Following:
         """
         latest = self.latest(model, alias)
         waiting = {(one.model, one.alias) for one in self._ledger.unconfirmed()}
-        shown = self._reader.model(model).aliases.get(alias)
+        shown = self._registry.model(model).aliases.get(alias)
         if (model, alias) in waiting:
             return latest
         return self._compare(model, alias, latest, shown, now) or latest
@@ -70,7 +83,7 @@ class Following:
         waiting = self._ledger.unconfirmed()
         done = [self.show(one, now) for one in waiting]
         apart = {(one.model, one.alias) for one in waiting}
-        models = self._reader.models()
+        models = self._registry.models()
         aliases = {one.name: one.aliases for one in models}
         if not any(aliases.values()):
             # A search that shows no alias at all may be one that never does.
@@ -92,14 +105,40 @@ class Following:
     def _compare(
         self, model: str, alias: str, latest: Promotion | None, shown: str | None, now: datetime
     ) -> Promotion | None:
-        """Enter what the registry shows, unless the ledger has it so, or it is still on its way."""
+        """Enter what the registry shows, unless the ledger has it so, or it is still on its way;
+        or refuse it."""
         if shown == (latest.to_version if latest else None):
             return None
         if latest is not None and now - latest.at < SETTLING:
             recent = [one for one in self._ledger.history(model, alias) if now - one.at < SETTLING]
             if shown in {version for one in recent for version in _ends(one)}:
                 return None
-        return self._enter(model, alias, latest, shown, now, "moved in the registry itself")
+        if alias in self._protected:
+            return self._refuse(model, alias, latest, shown, now)
+        why = "moved in the registry itself"
+        return self._append(_noticed(model, alias, latest, shown, now, why))
+
+    def _refuse(
+        self, model: str, alias: str, latest: Promotion | None, shown: str | None, now: datetime
+    ) -> Promotion | None:
+        """Enter that a protected alias was moved in the registry, and put it back.
+
+        Where it was never approved to be anywhere there is nothing to put back to: what a team had
+        set before it protected the alias stays, and is not followed.
+        """
+        kept = latest.to_version if latest else None
+        if kept is None and latest is not None and latest.kind is Kind.REFUSED:
+            return None
+        found = f"moved to version {shown}" if shown else "removed"
+        why = f"{found} in the registry itself, where nobody may: {alias} is protected"
+        tried = replace(_noticed(model, alias, latest, kept, now, why), kind=Kind.REFUSED)
+        if kept is None:
+            return self._append(tried)
+        try:
+            self._ledger.append(tried)
+        except PromotionConflict:  # another host was quicker
+            return None
+        return self.show(tried, now)
 
     def _is_latest(self, move: Promotion) -> bool:
         latest = self.latest(move.model, move.alias)
@@ -110,28 +149,10 @@ class Following:
         is instead."""
         shown = self._aliases(move.model).get(move.alias)
         why = f"the registry cannot show version {move.to_version}: {reason}"
-        return self._enter(move.model, move.alias, move, shown, now, why) or move
+        return self._append(_noticed(move.model, move.alias, move, shown, now, why)) or move
 
-    def _enter(
-        self,
-        model: str,
-        alias: str,
-        latest: Promotion | None,
-        to_version: str | None,
-        now: datetime,
-        why: str,
-    ) -> Promotion | None:
-        noticed = Promotion(
-            model=model,
-            alias=alias,
-            number=latest.number + 1 if latest else 1,
-            from_version=latest.to_version if latest else None,
-            to_version=to_version,
-            kind=Kind.NOTICED,
-            actor=REGISTRY,
-            why=why,
-            at=now,
-        )
+    def _append(self, noticed: Promotion) -> Promotion | None:
+        """Enter what the registry shows already."""
         with contextlib.suppress(PromotionConflict):  # another host was quicker
             self._ledger.append(noticed)
             self._ledger.confirm(noticed)
@@ -141,9 +162,31 @@ class Following:
     def _aliases(self, model: str) -> Mapping[str, str]:
         """The aliases of a model, none where it was deleted."""
         try:
-            return self._reader.model(model).aliases
+            return self._registry.model(model).aliases
         except ModelNotFound:
             return RegisteredModel(model).aliases
+
+
+def _noticed(
+    model: str,
+    alias: str,
+    latest: Promotion | None,
+    to_version: str | None,
+    now: datetime,
+    why: str,
+) -> Promotion:
+    """A move of an alias in the registry, behind the latest one."""
+    return Promotion(
+        model=model,
+        alias=alias,
+        number=latest.number + 1 if latest else 1,
+        from_version=latest.to_version if latest else None,
+        to_version=to_version,
+        kind=Kind.NOTICED,
+        actor=REGISTRY,
+        why=why,
+        at=now,
+    )
 
 
 def _differing(latest: Mapping[str, Promotion], shown: Mapping[str, str]) -> Sequence[str]:

@@ -9,6 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from modelway.domain.errors import Conflict
+
+READY = "READY"
+"""The state of a version whose files are complete."""
+
+ARCHIVED_BY = "modelway.archived_by"
+"""The tag of a version that may not answer any more: who has archived it. Its bundle is unlinked as
+well, so that it does not answer while the registry is away either."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
@@ -33,10 +42,23 @@ class ModelVersion:
     created_at: datetime
     source: str
     run_id: str | None = None
-    state: str = "READY"
+    state: str = READY
     stage: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+
+    @property
+    def archived_by(self) -> str | None:
+        """Who has archived it, None if nobody has."""
+        return self.tags.get(ARCHIVED_BY)
+
+    def check_not_archived(self) -> None:
+        """Raises Conflict where it is archived."""
+        if self.archived_by is not None:
+            raise Conflict(
+                f"{self.name}:{self.version} may not answer: {self.archived_by} has archived it",
+                hint=f"modelway model archive {self.name}:{self.version} --undo",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from modelway.domain.references import RunReference
 from modelway.registry.models import ModelVersion, RegisteredModel, Run
 from modelway.registry.promotions import Decision, Promotion, Proposal
 
@@ -15,6 +16,7 @@ class RegistryReader(Protocol):
 
     ``models`` and ``versions`` are complete, however many there are; versions the oldest first.
     ``model`` has the aliases, which ``models`` may lack.
+    ``registered_from`` are the versions whose files are those that a run has logged at a path.
     ``fetch`` writes the files of a version below a folder, which must be empty, and nowhere else.
 
     Every method raises RegistryUnavailable where the registry cannot be reached, and
@@ -41,6 +43,10 @@ class RegistryReader(Protocol):
         """The run that a version came from."""
         ...
 
+    def registered_from(self, reference: RunReference) -> Sequence[ModelVersion]:
+        """The versions of any model that were registered from what a run has logged."""
+        ...
+
     def fetch(self, version: ModelVersion, folder: Path) -> None:
         """The files of a version."""
         ...
@@ -51,7 +57,7 @@ class RegistryWriter(Protocol):
 
     ``register`` makes the model if there is none, and gives its new version, with its files.
     ``set_alias`` to None removes the alias; whoever writes last wins.
-    ``set_tags`` adds tags to a version and replaces those of the same name.
+    ``set_tags`` adds tags to a version and replaces those of the same name; to None removes one.
     ``delete`` removes a version and its tags; an alias that points to it goes with it.
     """
 
@@ -65,7 +71,7 @@ class RegistryWriter(Protocol):
         """Point an alias to a version."""
         ...
 
-    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str | None]) -> None:
         """Tag a version."""
         ...
 
@@ -74,11 +80,16 @@ class RegistryWriter(Protocol):
         ...
 
 
+class Registry(RegistryReader, RegistryWriter, Protocol):
+    """A registry that is read and changed."""
+
+
 class Ledger(Protocol):
     """The moves of every alias, added to and never changed.
 
     ``append`` enters a move whose number is the next; if it is taken it raises PromotionConflict,
-    and nothing has changed.
+    and nothing has changed. A promotion or roll-back to a withdrawn version raises Conflict, and
+    nothing has changed; what others have moved is entered all the same.
     ``current`` is the latest move of each alias that was ever moved, of one model or of all.
     ``confirm`` notes that the registry's alias shows a move; twice does no harm.
     ``unconfirmed`` are the latest moves that the registry does not show yet.
@@ -110,6 +121,8 @@ class Proposals(Protocol):
 
     ``decide`` gives what became of it: the first decision stands, and raises ProposalDecided for
     every later one. ProposalNotFound where there is no such one.
+    ``approve`` decides it and enters its move in the ledger, both or neither, whatever dies; it
+    raises as ``decide`` and as the ledger's ``append`` do, and then nothing has changed.
     """
 
     def add(self, proposal: Proposal) -> None:
@@ -124,8 +137,23 @@ class Proposals(Protocol):
         """Every proposal, the newest first."""
         ...
 
+    def approve(self, id: str, by: str, move: Promotion) -> Proposal:
+        """Approve it, by entering its move."""
+        ...
+
     def decide(self, id: str, decision: Decision, by: str) -> Proposal:
-        """Approve or decline it, or let it expire."""
+        """Decline it, or let it expire."""
+        ...
+
+
+class Bundling(Protocol):
+    """Has the bundle of a version be here: built first, where it was never built or is gone.
+
+    Raises a ModelwayError that says why it cannot be; where it is here no registry is asked.
+    """
+
+    def __call__(self, model: str, version: str) -> object:
+        """Once this returns, the version can answer."""
         ...
 
 
@@ -133,6 +161,9 @@ class BundleLinks(Protocol):
     """Which bundle was made of which version.
 
     ``link`` to another digest than before replaces it, and says why a version has none.
+    ``withdraw`` has a version answer no more: it has no bundle, and to link it raises Conflict,
+    until ``restore``. Where the ledger has an alias at it that raises Conflict. Of one that
+    withdraws a version and one that promotes it at once, exactly one succeeds.
     """
 
     def link(self, model: str, version: str, digest: str | None, reason: str | None) -> None:
@@ -145,6 +176,14 @@ class BundleLinks(Protocol):
 
     def reason(self, model: str, version: str) -> str | None:
         """Why a version has no bundle, None if it has one or none was tried."""
+        ...
+
+    def withdraw(self, model: str, version: str, why: str) -> None:
+        """A version may not answer any more."""
+        ...
+
+    def restore(self, model: str, version: str) -> None:
+        """A version may answer again, once it is linked."""
         ...
 
     def versions(self, digest: str) -> Sequence[tuple[str, str]]:

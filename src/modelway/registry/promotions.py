@@ -14,11 +14,12 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How an alias came to be moved."""
+    """How an alias came to be moved; one that was refused stayed where it was."""
 
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled back"
     NOTICED = "noticed"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A promotion to a protected alias that waits until another may approve it."""
+    """A promotion to a protected alias that waits until another may approve it.
+
+    ``from_version`` is where the alias was when it was proposed, None if it was not set: a move
+    from there is what is approved, and no other.
+    """
 
     id: str
     model: str
@@ -65,3 +70,4 @@ class Proposal:
     decision: Decision = Decision.OPEN
     decided_by: str | None = None
     decided_at: datetime | None = None
+    from_version: str | None = None

@@ -7,6 +7,7 @@
 
 ``access/routes.py`` says which scope each of them needs; the home's own key may do everything. With
 a home that ``modelway up`` runs there is more: everything that ``composition/operations.py`` has.
+Its store says what answers, so there nothing is loaded or unloaded by name.
 
 A bundle is a folder of this machine. It is loaded, verified and warmed up in every process before
 any of them answers with it; if that fails anywhere, nothing has changed. Nothing heavy is imported
@@ -23,11 +24,16 @@ from typing import Protocol
 
 import msgspec
 
-from modelway.access.admitting import Keys
+from modelway.access.admitting import Keys, claimed_id
+from modelway.access.auditing import Audited, LoggedTrail
+from modelway.access.permitting import permit_endpoint, permit_scopes
+from modelway.access.ports import AuditTrail
+from modelway.access.refusals import Refusals
 from modelway.access.routes import ADMIN_ONLY, Concerns, Door, Rule, rule_of
 from modelway.domain.errors import (
     MalformedPayload,
     MethodNotAllowed,
+    NotPermitted,
     RouteNotFound,
     Unauthenticated,
     Unavailable,
@@ -60,6 +66,15 @@ HOME_KEY = "admin"
 """What the key of the home is called, where it is written down who did something."""
 
 
+ACTS: Mapping[tuple[str, str], str] = {
+    ("PUT", "/models/{name}"): "model.load",
+    ("DELETE", "/models/{name}"): "model.unload",
+    ("POST", "/v2/repository/models/{name}/load"): "model.load",
+    ("POST", "/v2/repository/models/{name}/unload"): "model.unload",
+}
+"""What the audit trail calls a method and a path."""
+
+
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
     bundle: str
 
@@ -68,7 +83,8 @@ class Administration:
     """Answers on the administration port; begun outside a task, as ``connection.py`` says.
 
     ``key`` is the home's own, ``keys`` are others with scopes. ``numbers`` gives the text of all
-    metrics; it may read files. ``further`` are routes beside its own.
+    metrics; it may read files. ``further`` are routes beside its own. Refusals and what ``ACTS``
+    names are entered in ``trail``, or the log; ``further`` enter what they do themselves.
     """
 
     def __init__(
@@ -80,9 +96,12 @@ class Administration:
         loopback: bool,
         keys: Keys | None = None,
         further: Iterable[tuple[str, Route]] = (),
+        trail: AuditTrail | None = None,
     ) -> None:
         self._service = service
         self._keys = keys or Keys()
+        self._audited = Audited(trail or LoggedTrail())
+        self._refusals = Refusals(self._audited)
         self._expected = b"Bearer " + key.encode()
         self._numbers = numbers
         self._check_host = Hosts(loopback=loopback).check
@@ -94,17 +113,33 @@ class Administration:
     async def answer(self, request: Request) -> Response:
         """The response to one request, whatever happens."""
         try:
-            self._check_host(request)
-            route = self._found(request)
-            answer = route.answers.get(request.method)
-            if answer is None:
-                raise MethodNotAllowed(request.method[:20], request.path, route.allowed)
-            return await answer(request)
+            return await self._answered(request)
         except asyncio.CancelledError:
             error: Exception = Unavailable("the service ended before the answer")
         except Exception as raised:  # noqa: BLE001 - whatever it is, the caller gets an answer
             error = raised
         return self._table.refusal(request.path)(error, request)
+
+    async def _answered(self, request: Request) -> Response:
+        """The response, with what the audit trail is to have entered in it."""
+        self._check_host(request)
+        try:
+            route = self._found(request)
+            answer = route.answers.get(request.method)
+            if answer is None:
+                raise MethodNotAllowed(request.method[:20], request.path, route.allowed)
+            act = ACTS.get((request.method, route.path))
+            if act is None:
+                return await answer(request)
+            named = (_actor(request), act, request.captures["name"])
+            async with self._audited.act(*named, _detail(request.body)):
+                return await answer(request)
+        except NotPermitted as error:
+            asked = f"{request.method[:20]} {request.path}"
+            place = (request.client, _actor(request))
+            claims = claimed_id(Headers(request.headers))
+            await self._refusals.refused(place, asked, claims, error)
+            raise
 
     def _found(self, request: Request) -> Route:
         """The request's route, which whoever calls may ask; what there is only a key is told."""
@@ -130,13 +165,12 @@ class Administration:
                 "administration needs a key",
                 hint="send authorization: Bearer KEY; one is in admin.key of the service's home",
             )
-        if rule.concerns is Concerns.RECORD:
-            key = self._keys.caller(headers, rule.scopes)
-            request.principal = Principal(key.actor, key)
-            return
-        endpoint = request.captures.get("name") if rule.concerns is Concerns.ENDPOINT else None
-        actor = self._keys.admit(rule, endpoint, headers)
-        request.principal = Principal(actor or "")
+        key = self._keys.key(headers)
+        request.principal = Principal(key.actor, key)
+        permit_scopes(key, rule.scopes)
+        if rule.concerns is not Concerns.RECORD:  # which one that is of is looked up by the route
+            one = request.captures.get("name") if rule.concerns is Concerns.ENDPOINT else None
+            permit_endpoint(key, one)
 
     def _routes(self) -> Iterable[tuple[str, Route]]:
         async def numbers(_: Request) -> Response:
@@ -166,3 +200,16 @@ class Administration:
         yield "/metrics", Route(GET=numbers)
         yield "/models", Route(GET=listed)
         yield "/models/{name}", Route(PUT=load, DELETE=unload)
+
+
+def _actor(request: Request) -> str:
+    return "" if request.principal is None else request.principal.actor
+
+
+def _detail(body: bytes) -> Mapping[str, object]:
+    """What a body asks for; nothing where it cannot be read, which its route says."""
+    try:
+        found = msgspec.json.decode(body or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

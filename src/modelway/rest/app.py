@@ -19,6 +19,9 @@ from modelway.rest.compression import unpacked
 from modelway.rest.guarding import guarded
 from modelway.rest.hosts import Hosts
 from modelway.rest.http import Answer, Request, Response, constant, header_lines
+from modelway.rest.job_handing import Handing
+from modelway.rest.job_shapes import JobPort
+from modelway.rest.jobs import Jobs
 from modelway.rest.labels import LabelPort, labelling
 from modelway.rest.openapi import openapi_document
 from modelway.rest.predictions import Predictions
@@ -99,6 +102,7 @@ def create_app(
     deployments: sagemaker.Deployments | None = None,
     keys: Keys | None = None,
     labels: LabelPort | None = None,
+    jobs: JobPort | None = None,
 ) -> App:
     """The application over a data plane.
 
@@ -106,18 +110,18 @@ def create_app(
     ``output_names`` words for ``prediction`` by endpoint. ``statistics`` observe the data plane;
     ``deployments`` change what it answers with, where a protocol's callers may. ``keys`` are asked
     for what models look like and for statistics; for predictions the data plane asks. ``labels``
-    takes what is said of predictions; without it there is no route for that.
+    takes what is said of predictions; without it there is no route for that, and so it is with
+    ``jobs``.
 
     Raises:
         BadValue: a template or a word cannot be used.
     """
     table = RouteTable(settings.prefix)
-    predictions = Predictions(plane, settings, output_names)
-    constants = {
-        path: constant(body, kind.encode(), headers=_PAGE_HEADERS)
-        for path, (kind, body) in pages.items()
-    }
-    document = _document(plane, settings.prefix, templates, output_names)
+    handing = None if jobs is None else Handing(jobs, plane, settings.prefix)
+    predictions = Predictions(plane, settings, output_names, handing)
+    constants = _constants(pages)
+    taken = {"labels": labels is not None, "jobs": jobs is not None}
+    document = _document(plane, settings.prefix, templates, output_names, **taken)
     for path, route in (
         *((path, Route(GET=answer)) for path, answer in constants.items()),
         *health.routes(plane),
@@ -130,12 +134,11 @@ def create_app(
         ("/openapi.json", Route(GET=document)),
     ):
         table.add(path, route if keys is None else guarded(path, route, keys, plane.router))
-    for path, route in labelling(labels, keys):
+    later = () if handing is None else Jobs(handing, predictions, keys).routes()
+    for path, route in (*labelling(labels, keys), *later):
         table.add(path, route)
     _set_apart(table, settings)
-    for path, name in templates.items():
-        signature = plane.router.live(name).signature
-        table.add_template(path, signature, predictions.from_cells(name))
+    _add_templates(table, plane, predictions, templates)
     return App(table, plane, settings, loopback=loopback)
 
 
@@ -159,7 +162,13 @@ def _models(
 
 
 def _document(
-    plane: DataPlane, prefix: str, templates: Mapping[str, str], output_names: Mapping[str, str]
+    plane: DataPlane,
+    prefix: str,
+    templates: Mapping[str, str],
+    output_names: Mapping[str, str],
+    *,
+    labels: bool,
+    jobs: bool,
 ) -> Answer:
     """The OpenAPI document of what is served when it is asked for."""
 
@@ -171,10 +180,28 @@ def _document(
             prefix=prefix,
             templates={path: name for path, name in templates.items() if name in names},
             output_names=output_names,
+            labels=labels,
+            jobs=jobs,
         )
         return Response(found)
 
     return answer
+
+
+def _constants(pages: Mapping[str, tuple[str, bytes]]) -> Mapping[str, Answer]:
+    """What answers each page, which is the same for everybody."""
+    return {
+        path: constant(body, kind.encode(), headers=_PAGE_HEADERS)
+        for path, (kind, body) in pages.items()
+    }
+
+
+def _add_templates(
+    table: RouteTable, plane: DataPlane, predictions: Predictions, templates: Mapping[str, str]
+) -> None:
+    for path, name in templates.items():
+        signature = plane.router.live(name).signature
+        table.add_template(path, signature, predictions.from_cells(name))
 
 
 def _moved(path: str) -> Answer:

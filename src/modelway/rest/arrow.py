@@ -109,6 +109,16 @@ def read_parquet(body: bytes, validator: Validator, max_rows: int, max_bytes: in
         raise MalformedPayload(f"the Parquet file cannot be read: {_first(error)}") from None
 
 
+def read_table(table: Any, validator: Validator) -> Checked:
+    """A table of Arrow that is at hand.
+
+    Raises:
+        SignatureMismatch: values do not fit the signature.
+    """
+    known = _known(table.schema, validator)
+    return _checked(table.schema.names, known, table, table.num_rows, validator)
+
+
 def write_stream(columns: Columns) -> bytes:
     """Columns as an Arrow stream of one batch."""
     table = _table(columns)
@@ -126,10 +136,10 @@ def write_parquet(columns: Columns) -> bytes:
 
 
 def _table(columns: Columns) -> Any:
-    return pa.Table.from_arrays([_array(v) for v in columns.values()], names=list(columns))
+    return pa.Table.from_arrays([arrow_array(v) for v in columns.values()], names=list(columns))
 
 
-def _array(values: Sequence[Any] | Array) -> Any:
+def arrow_array(values: Sequence[Any] | Array) -> Any:
     """A column of Booleans, int64, float64 or, of anything else, text.
 
     From buffers, since ``pyarrow.array`` imports pandas where it is installed.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from modelway.domain.errors import InvalidInput
+from modelway.domain.errors import InvalidInput, ModelwayError
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse, RowWarning
 from modelway.domain.tables import Table
@@ -29,7 +29,8 @@ _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
 class Call(msgspec.Struct, gc=False):
     """Who calls which endpoint, how the answer is called, and until when it is wanted.
 
-    ``is_pinned`` says that the path names the version that is to answer.
+    ``is_pinned`` says that the path names the version that is to answer, ``has_own_id`` that the
+    caller brought the id.
     """
 
     endpoint: str
@@ -38,6 +39,7 @@ class Call(msgspec.Struct, gc=False):
     prediction_id: str
     deadline: float | None
     is_pinned: bool = False
+    has_own_id: bool = False
 
     def request(self, table: Table, warnings: Sequence[RowWarning] = ()) -> InferenceRequest:
         """The inference request of this call."""
@@ -50,6 +52,7 @@ class Call(msgspec.Struct, gc=False):
             self.headers,
             self.deadline,
             self.is_pinned,
+            self.has_own_id,
         )
 
 
@@ -71,10 +74,11 @@ class Control(NamedTuple):
         """The call of the request of this id. Raises NotPermitted."""
         headers, prediction_id, patience_s, is_named = self
         principal = plane.admit(endpoint, headers)
+        deadline = None if patience_s is None else time.monotonic() + patience_s
         if prediction_id is None:
             prediction_id = new_prediction_id() if is_named else request_id
-        deadline = None if patience_s is None else time.monotonic() + patience_s
-        return Call(endpoint, headers, principal, prediction_id, deadline)
+            return Call(endpoint, headers, principal, prediction_id, deadline)
+        return Call(endpoint, headers, principal, prediction_id, deadline, has_own_id=True)
 
 
 def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
@@ -96,6 +100,22 @@ def called(plane: DataPlane, request: Request, endpoint: str) -> Call:
     captures = request.captures
     call.is_pinned = bool(captures) and ("version" in captures or "label" in captures)
     return call
+
+
+def refuse(plane: DataPlane, request: Request, endpoint: str, error: ModelwayError) -> None:
+    """Tell of a request that was refused before its model was asked, as its caller knows it.
+
+    Raises:
+        EndpointNotFound: there is no such endpoint.
+    """
+    call = request.call
+    if call is not None:
+        plane.refused(endpoint, call.headers, error, call.prediction_id, call.principal)
+        return
+    headers = Headers(request.headers)
+    # The id of a request may come again where its caller brought it.
+    prediction_id = None if b"x-request-id" in request.headers else request.id
+    plane.refused(endpoint, headers, error, prediction_id)
 
 
 def _control(request: Request) -> Control:

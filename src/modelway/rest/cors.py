@@ -28,6 +28,7 @@ _TAKEN = frozenset(
     (
         *(b"accept", b"authorization", b"content-encoding", b"content-type", b"x-api-key"),
         *(b"inference-header-content-length", b"traceparent", b"tracestate", b"x-request-id"),
+        *(b"idempotency-key", b"prefer"),
     )
 )
 _OURS = re.compile(rb"modelway-[a-z0-9-]{1,64}")
@@ -35,6 +36,7 @@ _SHOWN = b", ".join(
     (
         *(b"modelway-endpoint", b"modelway-version", b"modelway-prediction-id"),
         *(b"modelway-request-id", b"inference-header-content-length", b"retry-after"),
+        *(b"location", b"preference-applied"),
     )
 )
 

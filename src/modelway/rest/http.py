@@ -66,7 +66,7 @@ class Notes:
 
 
 class Principal(NamedTuple):
-    """Who calls: as it is written down, and the key where it may not be for every endpoint."""
+    """Who calls: as it is written down, and by which key; None is the home's own."""
 
     actor: str
     key: Key | None = None

@@ -27,10 +27,10 @@ from modelway.domain.inference import InferenceResponse
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.decoding import Limits
 from modelway.inference.loading import LoadedModel
-from modelway.rest.calling import answer_headers, called
+from modelway.rest.calling import answer_headers, called, refuse
 from modelway.rest.codecs import CSV_TYPE, JSON_TYPE, Formats
 from modelway.rest.error_texts import one_message
-from modelway.rest.http import JSON, Headers, Request, Response, constant
+from modelway.rest.http import JSON, Request, Response, constant
 from modelway.rest.invocations_answers import csv_of, lines_of, wrapped
 from modelway.rest.invocations_bodies import (
     LINES_TYPE,
@@ -74,7 +74,7 @@ class Invocations:
             model = await self._plane.opened(endpoint, None, call.deadline)
             reading = await self._read(request.body, media, model, call.deadline)
         except ModelwayError as error:
-            self._plane.refused(endpoint, Headers(request.headers), error)
+            refuse(self._plane, request, endpoint, error)
             raise
         kind = self._wanted(request.headers.get(b"accept"), media, reading)
         checked = reading.checked

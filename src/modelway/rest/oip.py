@@ -23,8 +23,8 @@ from modelway.inference.dataplane import DataPlane
 from modelway.inference.decoding import Limits
 from modelway.inference.named_tensors import TensorFace, inputs_of, outputs_of
 from modelway.inference.statistics import Statistics
-from modelway.rest.calling import answer_headers, called
-from modelway.rest.http import Headers, Request, Response, constant
+from modelway.rest.calling import answer_headers, called, refuse
+from modelway.rest.http import Request, Response, constant
 from modelway.rest.oip_answers import write_answer
 from modelway.rest.oip_binary import joined
 from modelway.rest.oip_repository import index_routes
@@ -87,7 +87,7 @@ class OpenInference:
             else:
                 asked = await plane.aside(read, model, call.deadline)
         except ModelwayError as error:
-            plane.refused(name, Headers(request.headers), error)
+            refuse(plane, request, name, error)
             raise
         if asked.patience_s is not None:
             until = time.monotonic() + asked.patience_s

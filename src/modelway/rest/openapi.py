@@ -22,6 +22,20 @@ from modelway.domain.signature import Column, Signature
 from modelway.inference.catalogue import Entry
 from modelway.inference.samples import sample_inputs, sample_row
 from modelway.rest import openapi_schemas as schemas
+from modelway.rest.openapi_jobs import FAULTS as JOB_FAULTS
+from modelway.rest.openapi_jobs import (
+    JOB_PARAMETERS,
+    PREFERENCE,
+    REFERENCE,
+    deferred_response,
+    job_paths,
+    job_response,
+    job_schemas,
+    process_paths,
+    upload_paths,
+)
+from modelway.rest.openapi_labels import FAULTS as LABEL_FAULTS
+from modelway.rest.openapi_labels import label_paths, label_schemas
 
 Schema = dict[str, Any]
 
@@ -38,6 +52,7 @@ _FAULTS = {
     "400": ("Malformed", "The request cannot be read."),
     "404": ("NotFound", "Nothing has this name."),
     "406": ("NotAcceptable", "No content type that the request accepts is written here."),
+    "409": ("IdTaken", "The caller's own id came before, with other inputs."),
     "413": ("TooLarge", "More bytes, rows or nesting than the service takes."),
     "415": ("UnsupportedMedia", "A content type that is not read here."),
     "422": ("Mismatch", "Values that do not fit the signature; `errors` names every one."),
@@ -54,16 +69,19 @@ def openapi_document(
     prefix: str,
     templates: Mapping[str, str],
     output_names: Mapping[str, str],
+    labels: bool,
+    jobs: bool,
 ) -> bytes:
     """The document as JSON.
 
     ``models`` are the endpoints with their live models, ``default`` the one behind ``/predict``,
-    ``templates`` the endpoints of further paths, ``output_names`` the words for ``prediction``.
+    ``templates`` the endpoints of further paths, ``output_names`` the words for ``prediction``;
+    ``labels`` and ``jobs`` are whether those are taken here.
     """
     parts = {
         name: _Endpoint(name, model, output_names.get(name, "prediction")) for name, model in models
     }
-    document = {
+    document: Schema = {
         "openapi": "3.1.1",
         "info": {
             "title": "Modelway",
@@ -77,6 +95,12 @@ def openapi_document(
         "paths": _paths(parts, default, templates),
         "components": _components(parts),
     }
+    if labels:
+        document["paths"] |= label_paths(_fault_refs(LABEL_FAULTS))
+        document["components"]["schemas"] |= label_schemas()
+    if jobs:
+        document["paths"] |= _job_paths(document["paths"], parts, default)
+        document["components"]["schemas"] |= job_schemas()
     return msgspec.json.encode(document)
 
 
@@ -94,6 +118,22 @@ def _paths(
     for path, name in templates.items():
         paths[path] = parts[name].template(path)
     return paths | _service_paths(list(parts))
+
+
+def _job_paths(paths: Schema, parts: Mapping[str, _Endpoint], default: str | None) -> Schema:
+    """The paths of jobs, and those of ``paths`` that give one where that is preferred."""
+    faults = _fault_refs(JOB_FAULTS)
+    found = {f"/models/{name}/jobs": part.job(f"job_{name}") for name, part in parts.items()}
+    asked = {} if default is None else parts[default].job("process")
+    found |= job_paths(faults) | process_paths(asked, faults) | upload_paths(faults)
+    for path in ("/predict", *(f"/models/{name}/predict" for name in parts)):
+        if path in paths:
+            post = paths[path]["post"]
+            parameters = [*post["parameters"], PREFERENCE, *JOB_PARAMETERS]
+            responses = post["responses"] | {"202": deferred_response()}
+            later = post | {"parameters": parameters, "responses": responses}
+            found[path] = paths[path] | {"post": later}
+    return found
 
 
 def _components(parts: Mapping[str, _Endpoint]) -> Schema:
@@ -147,8 +187,18 @@ class _Endpoint:
             "parameters": [*_CONTROL],
             "requestBody": {"required": True, "content": self._request_content()},
             "responses": self._responses(
-                self._answers(), ("400", "406", "413", "415", "422", "500", "503", "504")
+                self._answers(), ("400", "406", "409", "413", "415", "422", "500", "503", "504")
             ),
+        }
+        return {"post": asked}
+
+    def job(self, operation: str) -> Schema:
+        """The same rows as a job, as the entry of a path."""
+        faults = _fault_refs(("400", "406", "409", "413", "415", "422", "503", "504"))
+        asked = self._operation(operation, "Predict later: ask for a job") | {
+            "parameters": [*_CONTROL, *JOB_PARAMETERS],
+            "requestBody": {"required": True, "content": self._request_content() | REFERENCE},
+            "responses": {"202": job_response("The job, which outlives every process")} | faults,
         }
         return {"post": asked}
 
@@ -169,7 +219,9 @@ class _Endpoint:
             "get": self._operation(operation, summary)
             | {
                 "parameters": [*columns, *_CONTROL],
-                "responses": self._responses(content, ("400", "406", "422", "500", "503", "504")),
+                "responses": self._responses(
+                    content, ("400", "406", "409", "422", "500", "503", "504")
+                ),
             }
         }
 
@@ -184,7 +236,8 @@ class _Endpoint:
         asked = self._operation(f"route_{self.name}", "Predict one row, the answer alone") | {
             "parameters": parameters,
             "responses": self._responses(
-                {"application/json": {"schema": alone}}, ("400", "404", "422", "500", "503", "504")
+                {"application/json": {"schema": alone}},
+                ("400", "404", "409", "422", "500", "503", "504"),
             ),
         }
         return {"get": asked}

@@ -10,7 +10,7 @@ from modelway.inference.decoding import Limits
 from modelway.rest.codecs import Formats
 from modelway.rest.encoding import PREDICTION, AnswerEncoder
 from modelway.rest.http import Answer, Request, Response
-from modelway.rest.predict import Prediction
+from modelway.rest.predict import Later, Prediction
 from modelway.rest.routes import FromCells, Route
 from modelway.rest.together import Asked
 from modelway.settings import RestSettings
@@ -19,17 +19,24 @@ from modelway.settings import RestSettings
 class Predictions:
     """What predicts, by endpoint; one that is new is found when it is first asked.
 
+    ``later`` answers those who prefer it, where anything does.
+
     Raises:
         BadValue: ``output_names`` has a word that answers use for something else.
     """
 
     def __init__(
-        self, plane: DataPlane, settings: RestSettings, output_names: Mapping[str, str]
+        self,
+        plane: DataPlane,
+        settings: RestSettings,
+        output_names: Mapping[str, str],
+        later: Later | None = None,
     ) -> None:
         self._plane = plane
         self._formats = Formats(settings)
         self._limits = Limits(settings.max_json_depth, settings.max_rows)
         self._words = output_names
+        self._later = later
         self._found: dict[str, Prediction] = {}
 
     def of(self, endpoint: str) -> Prediction:
@@ -38,11 +45,13 @@ class Predictions:
         if found is None:
             word = self._words.get(endpoint, PREDICTION)
             AnswerEncoder(self._plane.router.live(endpoint).bundle, word)
-            found = Prediction(self._plane, endpoint, word, self._formats, self._limits)
+            found = Prediction(
+                self._plane, endpoint, word, self._formats, self._limits, self._later
+            )
             self._found[endpoint] = found
         return found
 
-    def _of_default(self) -> Prediction:
+    def of_default(self) -> Prediction:
         """The predictions of the default endpoint. Raises EndpointNotFound."""
         default = self._plane.router.default()
         if default is None:
@@ -86,10 +95,10 @@ class Predictions:
         return Route(GET=from_query, POST=from_body)
 
     async def _default_query(self, request: Request) -> Response:
-        return await self._of_default().from_query(request)
+        return await self.of_default().from_query(request)
 
     async def _default_body(self, request: Request) -> Response:
-        answering = self._of_default().from_body(request)
+        answering = self.of_default().from_body(request)
         if request.notes is not None and request.notes.together is not None:
             request.notes.together = self._default_together  # by then it may be another one
         return await answering

@@ -28,12 +28,15 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.InvalidInput: 400,
     errors.SignatureMismatch: 422,
     errors.InputRefused: 422,
+    errors.TooManyErrors: 422,
     errors.MalformedPayload: 400,
     errors.PayloadTooLarge: 413,
     errors.HeadTooLarge: 431,
     errors.RequestIncomplete: 408,
     errors.UnsupportedMedia: 415,
     errors.NotAcceptable: 406,
+    errors.IdempotencyKeyReused: 422,
+    errors.CallbackRefused: 422,
     errors.InvalidName: 400,
     errors.InvalidSource: 400,
     errors.InvalidSignature: 400,
@@ -46,14 +49,20 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.KeyNotFound: 404,
     errors.ProposalNotFound: 404,
     errors.PredictionNotFound: 404,
+    errors.JobNotFound: 404,
+    errors.UploadNotFound: 404,
+    errors.ResultNotFound: 404,
     errors.RouteNotFound: 404,
     errors.SourceNotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.TargetExists: 409,
+    errors.ResumeMismatch: 409,
     errors.PromotionConflict: 409,
     errors.EndpointChanged: 409,
     errors.ProposalDecided: 409,
+    errors.IdempotencyMismatch: 409,
+    errors.IllegalTransition: 409,
     errors.NotReplayable: 409,
     errors.NotPermitted: 403,
     errors.Unauthenticated: 401,
@@ -76,6 +85,7 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.OutOfMemory: 507,
     errors.Unavailable: 503,
     errors.NotReady: 503,
+    errors.WorkerDied: 503,
     errors.RegistryUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.InvalidSettings: 500,
@@ -86,6 +96,7 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.HomeTooNew: 500,
 }
 
+_BY_CODE = {kind.code: kind for kind in STATUSES}
 _FAULT = HTTPStatus.INTERNAL_SERVER_ERROR.value
 _RETRY_AFTER_S = b"1"
 _log = logging.getLogger("modelway.rest")
@@ -129,6 +140,18 @@ def told(error: Exception, request: Request) -> tuple[int, str, str]:
     if status == _FAULT:
         return _FAULT, error.code, _logged(error, error.code, request)
     return status, error.code, error.message
+
+
+def told_of_job(job_id: str, code: str, message: str) -> str:
+    """What a stranger may know of why a job failed, as ``told`` would have said it at once.
+
+    A code that is not known here may be of anything, so nothing is said of it either.
+    """
+    kind = _BY_CODE.get(code, errors.ModelwayError)
+    if status_of(kind) != _FAULT:
+        return message
+    who = "model" if issubclass(kind, errors.ModelFailed) else "service"
+    return f"the {who} failed; modelway job show {job_id} has the reason"
 
 
 def refusal_headers(error: Exception) -> bytes:

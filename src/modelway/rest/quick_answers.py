@@ -16,9 +16,9 @@ import numpy as np
 
 from modelway.bundles.store import Bundle
 from modelway.domain.inference import InferenceResponse
+from modelway.domain.parts import single_row
 from modelway.domain.signature import Scalar
 from modelway.domain.tables import Array
-from modelway.inference.parts import single_row
 
 _MOST_CLASSES = 64
 

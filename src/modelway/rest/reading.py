@@ -29,7 +29,7 @@ _MOST_KNOWN = 1024
 _LONGEST_KNOWN = 2048
 _UNUSUAL = frozenset((b"expect", b"transfer-encoding", b"upgrade", b"x-request-id"))
 
-_LISTS = frozenset((b"accept", b"tracestate", b"x-forwarded-for"))
+_LISTS = frozenset((b"accept", b"prefer", b"tracestate", b"x-forwarded-for"))
 """Headers whose lines are one list (RFC 9110, section 5.3)."""
 
 _METHODS = {name.encode(): name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS")}

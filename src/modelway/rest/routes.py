@@ -19,7 +19,8 @@ from modelway.rest.problems import problem_of
 
 RESERVED = frozenset(
     (
-        *("models", "health", "docs", "static", "openapi.json", "metrics", "admin", "jobs"),
+        *("models", "health", "docs", "static", "openapi.json", "metrics", "admin"),
+        *("jobs", "process", "uploads"),
         *("v1", "v2", "invocations", "ping", "version", "openscoring", "execution-parameters"),
     )
 )

@@ -24,8 +24,8 @@ from modelway.inference.decoding import Limits
 from modelway.inference.loading import LoadedModel
 from modelway.inference.named_tensors import TensorFace, inputs_of, outputs_of
 from modelway.inference.validation import Checked
-from modelway.rest.calling import answer_headers, called
-from modelway.rest.http import Headers, Request, Response
+from modelway.rest.calling import answer_headers, called, refuse
+from modelway.rest.http import Request, Response
 from modelway.rest.predict import ASIDE_BYTES, ASIDE_ROWS
 from modelway.rest.routes import Route
 from modelway.rest.tfserving_predict import (
@@ -148,7 +148,7 @@ class Servables:
                 reading = partial(read, body, model, limits)
                 checked, by_row = await plane.aside(reading, model, call.deadline)
         except ModelwayError as error:
-            plane.refused(name, Headers(request.headers), error)
+            refuse(plane, request, name, error)
             raise
         response = await plane.infer(call.request(checked.table, checked.warnings), model)
         if response.n_rows < ASIDE_ROWS:

@@ -3,6 +3,8 @@
 One frozen section per folder that has settings; a constructor is given its own section and no
 other. A value comes from the first of these that has it: a flag of the command line, the
 environment (``MODELWAY__SERVE__PORT``), ``modelway.toml`` (``[serve]`` with ``port``), the default.
+Where a home is opened, what ``modelway up`` was started with there stands before some defaults
+(``composition/home.py``).
 A name that does not exist is an error, wherever it stands. Nothing else reads the environment.
 """
 
@@ -30,8 +32,10 @@ from modelway.settings.serving import (
     InferenceSettings,
     RestSettings,
     ServeSettings,
+    ShadowSettings,
     TelemetrySettings,
 )
+from modelway.settings.work import JobSettings
 
 __all__ = [
     "MEBIBYTE",
@@ -43,12 +47,14 @@ __all__ = [
     "BundleSettings",
     "GrpcSettings",
     "InferenceSettings",
+    "JobSettings",
     "RecordSettings",
     "RegistrySettings",
     "RestSettings",
     "ServeSettings",
     "SettingField",
     "Settings",
+    "ShadowSettings",
     "StoreSettings",
     "TelemetrySettings",
     "child_environment",

@@ -15,6 +15,11 @@ class BundleSettings:
     home: Path = setting(  # noqa: RUF009 - gives a field, as dataclasses.field does
         factory=lambda: Path(".modelway"), help="Folder for everything that Modelway keeps."
     )
+    url: str = setting(
+        "",
+        help="Where bundles are shared with other hosts: s3://bucket/folder, file:///mnt/shared or "
+        "another URL that fsspec knows; empty is the home alone.",
+    )
     allow_pickle: bool = setting(
         True,
         help="Whether a pickle named on the command line may be loaded, which runs code in it.",
@@ -106,6 +111,11 @@ class RecordSettings:
     """What is recorded of predictions, and for how long it is kept."""
 
     enabled: bool = setting(True, help="Whether predictions are recorded.")
+    url: str = setting(
+        "",
+        help="Where records are kept: s3://bucket/folder, file:///mnt/shared or another URL that "
+        "fsspec knows; empty is the home.",
+    )
     sampling: float = setting(
         1.0,
         help="How many of the predictions are recorded, chosen by the hash of the prediction's id.",

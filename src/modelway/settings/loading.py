@@ -23,8 +23,10 @@ from modelway.settings.serving import (
     InferenceSettings,
     RestSettings,
     ServeSettings,
+    ShadowSettings,
     TelemetrySettings,
 )
+from modelway.settings.work import JobSettings
 
 TOML = "modelway.toml"
 PREFIX = "MODELWAY__"
@@ -47,12 +49,30 @@ class Settings:
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     access: AccessSettings = field(default_factory=AccessSettings)
     records: RecordSettings = field(default_factory=RecordSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
+    shadows: ShadowSettings = field(default_factory=ShadowSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def without_pickles(self) -> Settings:
         """The same, but that no pickle may be read."""
         return replace(self, bundles=replace(self.bundles, allow_pickle=False))
+
+    def value(self, name: str) -> Any:
+        """The value of a setting by its name."""
+        section, _, one = name.partition(".")
+        return getattr(getattr(self, section), one)
+
+    def where_unsaid(self, values: Mapping[str, str], origin: str) -> Settings:
+        """The same, with these values by name where nobody has said another."""
+        found = self
+        for name, value in values.items():
+            if self.origins.get(name, "default") == "default":
+                section, _, one = name.partition(".")
+                changed = replace(getattr(found, section), **{one: value})
+                origins = {**found.origins, name: origin}
+                found = replace(found, **{section: changed}, origins=origins)
+        return found
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -66,6 +86,8 @@ SECTIONS: Mapping[str, type[Any]] = {
     "registry": RegistrySettings,
     "access": AccessSettings,
     "records": RecordSettings,
+    "jobs": JobSettings,
+    "shadows": ShadowSettings,
     "telemetry": TelemetrySettings,
 }
 

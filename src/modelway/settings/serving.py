@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from modelway.domain.errors import BadValue
 from modelway.settings.fields import MEBIBYTE, cores, parts_of, setting
 
+_REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,99})=(https?://[!-~]+)")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
@@ -169,7 +172,7 @@ class InferenceSettings:
     isolation: str = setting(
         "thread",
         help="Where models run that answer by Python code or their own library: on threads of the "
-        "worker, or in child processes of it.",
+        "worker, or in child processes of it, as canaries and shadows always do.",
         choices=("thread", "process"),
     )
     queue_requests: int = setting(
@@ -236,6 +239,42 @@ class InferenceSettings:
     def pinned_names(self) -> frozenset[str]:
         """The names in ``pinned``."""
         return frozenset(parts_of(self.pinned))
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowSettings:
+    """Who else may be shown what endpoints are asked."""
+
+    remotes: str = setting(
+        "",
+        help="Services of others that may be shadows, with commas between, each a name and the "
+        "model's address by the Open Inference Protocol: old=https://scoring.example/v2/models/loan.",
+    )
+
+    def __post_init__(self) -> None:
+        """Do nothing if each is a name and an address. Raises BadValue."""
+        if len(self.urls) < len(parts_of(self.remotes)):
+            raise BadValue("shadows.remotes: a name stands there twice")
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The addresses by name. Raises BadValue."""
+        return dict(map(_remote, parts_of(self.remotes)))
+
+
+def _remote(text: str) -> tuple[str, str]:
+    found = _REMOTE.fullmatch(text)
+    url = urlsplit(found[2]) if found else urlsplit("")
+    try:
+        fits = bool(url.hostname) and (url.port or 1) > 0 and not ("@" in url.netloc or url.query)
+    except ValueError:  # the port is none
+        fits = False
+    if found is None or not fits:
+        raise BadValue(
+            f"shadows.remotes: expected a name and an address without user or query, such as "
+            f"old=https://scoring.example/v2/models/loan, got {text!r}"
+        )
+    return found[1], found[2].rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

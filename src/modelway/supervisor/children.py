@@ -47,10 +47,6 @@ class Children:
         self._restarted = restarted
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
-    def pids(self) -> Mapping[str, int]:
-        """The processes that run, by name."""
-        return {name: one.pid for name, one in self._running.items() if one.returncode is None}
-
     async def run(self) -> None:
         """Keep them running; when this is cancelled they are ended, by force if need be."""
         try:

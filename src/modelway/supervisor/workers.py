@@ -2,8 +2,9 @@
 
 A worker is a command that inherits the listening sockets. Over its standard input it is given one
 line, its plan, and then an order a line; over its standard output it gives one line when it answers
-and then a report a line, in the order of the orders. When its input ends, the supervisor is gone
-and the worker drains, so no worker outlives it.
+and then a report a line. An order begins with a number and a space, and so does its report: what is
+done sooner is reported sooner. When its input ends, the supervisor is gone and the worker drains,
+so no worker outlives it.
 
 A worker that dies before any was ready ends the whole service with its exit code, because the next
 one would die the same way; one that dies later is started again, at once if it had lived for a
@@ -18,10 +19,10 @@ import os
 import signal
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from modelway.supervisor.sockets import listen_no_more
 
@@ -53,7 +54,7 @@ class _Slot:
     number: int
     process: asyncio.subprocess.Process | None = None
     ready: bool = False
-    asked: deque[asyncio.Future[bytes | None]] = field(default_factory=deque)
+    asked: dict[int, asyncio.Future[bytes | None]] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -78,6 +79,7 @@ class Supervisor:
         self._when_ready = when_ready
         self._restarted = restarted
         self._slots = [_Slot(number) for number in range(workers)]
+        self._numbers = count()
         self._stopping = asyncio.Event()
         self._proven = False
         self._announced = False
@@ -104,11 +106,12 @@ class Supervisor:
 
         That of one that died is None. One that does not report in time is left out; where
         ``insist`` it is ended as well, and started again by the plan that holds then. A worker that
-        is still starting is ordered something only where there is ``late``, which is told if the
-        report comes after the time; it is not ended for that.
+        is still starting is ordered something only where there is ``late``, which is told its
+        report; nobody waits for that, and it is not ended for it.
         """
         loop = asyncio.get_running_loop()
-        awaited = []
+        number = next(self._numbers)
+        awaited: list[tuple[_Slot, asyncio.Future[bytes | None]]] = []
         for slot in self._slots:
             process = slot.process
             if process is None or process.stdin is None or process.returncode is not None:
@@ -116,22 +119,21 @@ class Supervisor:
             if not slot.ready and late is None:
                 continue
             report: asyncio.Future[bytes | None] = loop.create_future()
-            slot.asked.append(report)
-            process.stdin.write(order + b"\n")
-            awaited.append((slot, slot.ready, report))
+            slot.asked[number] = report
+            process.stdin.write(b"%d %b\n" % (number, order))
+            if slot.ready:
+                awaited.append((slot, report))
+            elif late is not None:
+                report.add_done_callback(partial(_told, late, slot.number))
         if not awaited:
             return {}
-        await asyncio.wait([report for *_, report in awaited], timeout=timeout_s)
-        for slot, was_ready, report in awaited:
-            if report.done():
-                continue
-            if not was_ready and late is not None:
-                report.add_done_callback(partial(_told, late, slot.number))
-                continue
-            log.error("worker did not report", extra={"slot": slot.number})
-            if insist:
-                self.end(slot.number)
-        return {s.number: r.result() for s, _, r in awaited if r.done()}
+        await asyncio.wait([report for _, report in awaited], timeout=timeout_s)
+        for slot, report in awaited:
+            if not report.done():
+                log.error("worker did not report", extra={"slot": slot.number})
+                if insist:
+                    self.end(slot.number)
+        return {slot.number: report.result() for slot, report in awaited if report.done()}
 
     def end(self, number: int) -> None:
         """Kill the worker of a slot; another takes its place."""
@@ -195,15 +197,16 @@ class Supervisor:
                 if not self._announced and all(one.ready for one in self._slots):
                     self._announced = True
                     self._when_ready()
-            elif slot.asked:
-                report = slot.asked.popleft()
-                if not report.done():
-                    report.set_result(line)
+            else:
+                number, _, said = line.partition(b" ")
+                report = slot.asked.pop(int(number), None)
+                if report is not None and not report.done():
+                    report.set_result(said)
 
     def _release(self, slot: _Slot) -> None:
         slot.process, slot.ready = None, False
-        while slot.asked:
-            report = slot.asked.popleft()
+        asked, slot.asked = slot.asked, {}
+        for report in asked.values():
             if not report.done():
                 report.set_result(None)
 

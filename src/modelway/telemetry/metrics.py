@@ -225,6 +225,29 @@ SHADOW_SHED = Metric(
     "Requests that a shadow did not see: too many waited, or it was not open.",
     ("endpoint",),
 )
+JOB_ATTEMPTS = Metric(
+    "modelway_job_attempts_total",
+    "counter",
+    "jobs",
+    "Attempts at jobs by how they ended: succeeded, failed, retried, or lost to another worker.",
+    ("endpoint", "outcome"),
+)
+JOBS = Metric(
+    "modelway_jobs",
+    "gauge",
+    "jobs",
+    "Jobs that wait (queued), are being answered (leased), or are dead letters (failed).",
+    ("endpoint", "state"),
+    across="max",
+)
+JOB_OLDEST_SECONDS = Metric(
+    "modelway_job_oldest_seconds",
+    "gauge",
+    "seconds",
+    "For how long the oldest job that waits has done so.",
+    ("endpoint",),
+    across="max",
+)
 RECORDED = Metric(
     "modelway_records_total", "counter", "requests", "Requests whose records were written."
 )
@@ -308,6 +331,9 @@ TABLE: tuple[Metric, ...] = (
     OBSERVER_FAILURES,
     SHADOW_REQUESTS,
     SHADOW_SHED,
+    JOB_ATTEMPTS,
+    JOBS,
+    JOB_OLDEST_SECONDS,
     RECORDED,
     RECORDS_SHED,
     RECORD_FAILURES,

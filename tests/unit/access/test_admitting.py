@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelway.access import admitting
-from modelway.access.admitting import Keys
+from modelway.access.admitting import Keys, claimed_id
 from modelway.access.keys import Key, Scope
 from modelway.access.making import new_key
 from modelway.access.routes import ADMIN_ONLY, INFERENCE, OPEN, Rule
@@ -327,3 +327,12 @@ def test_a_caller_is_known_before_what_it_asks_about() -> None:
         keys.caller(bearer(text), frozenset({Scope.READ}))
     with pytest.raises(Unauthenticated):
         keys.caller({}, frozenset({Scope.LABEL}))
+
+
+def test_the_id_that_somebody_claims_is_no_secret_of_theirs() -> None:
+    key, text = key_of()
+    assert claimed_id(bearer(text)) == key.id
+    assert claimed_id({"x-api-key": text[:-3] + "???"}) == key.id
+    for other in ("mw_MySecretPassword_x", "hunter2", "mw_", "mw_" + "a" * 300 + "_b", ""):
+        assert claimed_id(bearer(other)) == ""
+    assert claimed_id({}) == ""

@@ -135,6 +135,9 @@ def test_a_key_of_one_endpoint_may_at_this_one_and_nothing_that_concerns_all(ask
     rule = rule_of(*asked)
     for scope in (rule.scopes or frozenset()) - {Scope.ADMIN}:
         headers = {"x-api-key": CONFINED[scope][1]}
+        if rule.concerns is Concerns.CALLER:
+            assert CONFINED_KEYS.admit(rule, None, headers)
+            continue
         if rule.concerns is Concerns.ENDPOINT:
             assert CONFINED_KEYS.admit(rule, "loan", headers)
         for other in ("iris", None):
@@ -143,12 +146,13 @@ def test_a_key_of_one_endpoint_may_at_this_one_and_nothing_that_concerns_all(ask
 
 
 def test_only_what_names_an_endpoint_concerns_one() -> None:
-    default = {"/", "/predict", "/invocations"}
+    default = {"/", "/predict", "/invocations", "/process"}
     for (door, _, path), rule in RULES.items():
         if rule.concerns is Concerns.ENDPOINT and door is not Door.GRPC:
             assert "{name}" in path or path in default, path
         if rule.concerns is Concerns.RECORD:
-            assert "{id}" in path or path == "/labels", path
+            assert "{id}" in path or path in {"/labels", "/process"}, path
+        assert (rule.concerns is Concerns.CALLER) == (path == "/uploads"), path
 
 
 def documented() -> Iterator[Asked]:

@@ -44,7 +44,7 @@ def test_every_command_that_prints_a_value_has_json() -> None:
         for name, command in every
         if not any("--json" in option.opts for option in command.params)
     ]
-    assert without == ["serve", "up", "predict", "demo"]
+    assert without == ["serve", "up", "worker", "predict", "demo"]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +98,26 @@ def test_settings_show_says_where_values_come_from(
     }
     assert run(["settings", "show"]) == 0
     assert "MODELWAY__SERVE__PORT" in capsys.readouterr().out
+
+
+def test_settings_show_hides_passwords_in_urls(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    urls = {
+        "store.url": "postgresql://ann:s3cret@db/control",
+        "registry.url": "https://ann:s3cret@mlflow.example",
+        "bundles.url": "s3://ann:s3cret@bucket/bundles",
+        "records.url": "s3://ann:s3cret@bucket/records",
+    }
+    for name, url in urls.items():
+        monkeypatch.setenv(f"MODELWAY__{name.replace('.', '__').upper()}", url)
+    for words in ([], ["--json"]):
+        assert run(["settings", "show", *words]) == 0
+        shown = capsys.readouterr().out
+        assert "s3cret" not in shown
+        for url in urls.values():
+            assert url.replace("s3cret", "***") in shown
 
 
 def test_help_and_import_load_nothing_heavy() -> None:

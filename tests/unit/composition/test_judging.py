@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modelway.cli.main import run
 from modelway.composition.control import Control, now
 from modelway.composition.endpoint_operations import VERDICT, JudgedEndpoint, OfEndpoint
 from modelway.composition.judging import Judging
-from modelway.domain.errors import StoreUnavailable
+from modelway.domain.errors import PredictFailed, StoreUnavailable
+from modelway.domain.identifiers import new_prediction_id
+from modelway.domain.inference import InferenceRequest
+from modelway.domain.tables import Table
+from modelway.endpoints.arms import ArmCounting
 from modelway.endpoints.comparison import ArmCounts
+from modelway.endpoints.deployments import Deployments
 from modelway.endpoints.endpoint import Bounds, Canary, Endpoint, Role
 from modelway.endpoints.losses import Loss
+from modelway.endpoints.planned import PlannedEndpoint
+from modelway.endpoints.router import EndpointRouter
 from modelway.endpoints.trials import Arm, Tally, Trial, Trials
-from modelway.endpoints.verdict import Decision
-from support.canaries import STEADY, Processes, controlled, linked, moved, on_trial, tally
+from modelway.endpoints.verdict import Decision, Outcome
+from modelway.inference.dataplane import DataPlane
+from modelway.registry.promotions import Kind, Promotion
+from support.canaries import NUMBERS, STEADY, Processes, controlled, linked, moved, on_trial, tally
+from support.served import catalogue_of
 
 RULES = {str(number): STEADY.format(number=number) for number in range(1, 4)}
 BROKEN = {"answered": 180, "errors": 20}
@@ -207,6 +218,50 @@ def test_what_was_counted_under_another_routing_is_not_of_this_trial(control: Co
     assert len(canaries(control)) == 1
 
 
+def test_what_is_counted_is_of_the_trial_whatever_had_its_numbers_before(
+    control: Control, tmp_path: Path
+) -> None:
+    credit = {"1": STEADY.format(number=4), "2": STEADY.format(number=5)}
+    linked(control, tmp_path / "credit", credit, "credit")
+
+    async def counted() -> Sequence[Tally]:
+        catalogue, counting = catalogue_of(), ArmCounting()
+        router = EndpointRouter(catalogue)
+        deployments = Deployments(catalogue, router, lambda _: None)
+
+        async def follow() -> None:
+            planned = control.look()["rule"]
+            assert isinstance(planned, PlannedEndpoint)
+            assert await deployments.change(planned) == planned.live.version
+
+        control.rollouts.create(Endpoint("rule", "rule:1"), "ann")
+        await follow()
+        control.rollouts.live("rule", "credit:1", "ann")
+        await follow()
+        control.rollouts.canary("rule", "credit:2", 0.5, "ann")
+        await follow()
+        counting.follow("rule", router.routing("rule"))
+        plane = DataPlane(router, catalogue)
+        model = await plane.opened("rule")
+        table = Table(NUMBERS, 1, matrix=np.ones((1, 1)))
+        for _ in range(400):
+            request = InferenceRequest("rule", table, new_prediction_id())
+            response = await plane.infer(request, model)
+            if response.version == "2":
+                counting.failed(request, PredictFailed("no"), 0.01, response.version)
+            else:
+                counting.answered([(request, response, 0.01)])
+        catalogue.abandon()
+        return counting.taken()
+
+    tallies = asyncio.run(counted())
+    assert {(one.arm, one.version) for one in tallies} == {(Arm.LIVE, "1"), (Arm.CANARY, "2")}
+    host = Host(control)
+    host.processes.waiting = [*tallies]
+    host.look()
+    assert canaries(control) == ()
+
+
 def test_a_trial_is_what_is_routed_and_nothing_else(control: Control) -> None:
     on_trial(control, "rule", "rule:2")
     keys = [trial_of(control).key]
@@ -241,6 +296,26 @@ def test_a_trial_is_what_is_routed_and_nothing_else(control: Control) -> None:
     assert len(set(keys)) == len(keys) - 2
 
 
+def test_a_move_that_was_refused_begins_no_trial_anew(control: Control) -> None:
+    on_trial(control, "rule", "rule:2")
+    host = Host(control)
+    before = trial_of(control)
+    host.count({"answered": 20}, {"answered": 20})
+    why = "moved to version 3 in the registry itself"
+    for number in (2, 3):
+        control.store.ledger.append(
+            Promotion("rule", "champion", number, "1", "1", Kind.REFUSED, "mlflow", why, now())
+        )
+        assert trial_of(control) == before
+    host.count({"answered": 20}, {"answered": 20})
+    (judged,) = verdict(control).verdicts
+    assert (judged.candidate.requests, judged.began) == (40, before.began)
+    moved(control, "3")
+    moved(control, "1")
+    again = trial_of(control)
+    assert (again.routing, again.key != before.key) == (before.routing, True)
+
+
 def test_a_version_without_a_bundle_is_on_no_trial(control: Control) -> None:
     on_trial(control, "rule", "rule:9")
     host = Host(control)
@@ -260,6 +335,8 @@ def test_a_shadow_that_is_worse_is_shown_and_stays(control: Control) -> None:
     host.look()
     (judged,) = verdict(control).verdicts
     assert (judged.role, judged.verdict.decision) == (Role.SHADOW, Decision.ROLL_BACK)
+    outcomes = {one.metric: one.outcome for one in judged.verdict.evidence}
+    assert outcomes["latency"] is Outcome.SHOWN
     assert control.rollouts.show("rule").number == 1
 
 

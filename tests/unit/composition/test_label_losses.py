@@ -1,4 +1,4 @@
-"""Losses read from records are those that ``endpoints.losses`` counts row by row."""
+"""Losses read from records are those that plain sums give row by row."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from modelway.domain.signature import Column, Datatype, Scalar, Signature
 from modelway.domain.tables import Table
 from modelway.endpoints.comparison import ArmCounts
 from modelway.endpoints.endpoint import Canary, Endpoint, Role
-from modelway.endpoints.losses import Loss, class_loss, number_loss
+from modelway.endpoints.losses import Loss
 from modelway.endpoints.sequential import Moments
 from modelway.endpoints.trials import Arm, Tally, Trial, Trials
-from modelway.records.flushing import Answered
 from modelway.records.identity import Identity
 from modelway.records.labels import Label
 from modelway.records.recorder import Recorder
+from modelway.records.told import Answered
 from support.canaries import controlled, moved
 from support.recording import Counted
 from support.served import compiled_bundle, flower_graph, function_bundle, ratio_graph
@@ -71,7 +71,7 @@ class Desk:
     def record(self, *told: Sequence[Answered], slot: str = "0") -> None:
         """Record answers, as the processes that gave them do."""
 
-        def identify(endpoint: str, version: str | None) -> Identity:
+        def identify(endpoint: str, version: str | None, _: bool) -> Identity:
             role = ROLES[version or "1"]
             return Identity("rule", version, "sha256:0", role, self.classes)
 
@@ -141,6 +141,16 @@ def drawn(seed: int) -> Draw:
     return draw
 
 
+def brier(label: Scalar, classes: Sequence[Scalar], probabilities: Sequence[float]) -> float:
+    """Half the squared distance from the label's own probabilities, at most 1."""
+    pairs = zip(probabilities, classes, strict=True)
+    return min(
+        1.0,
+        0.5 * sum((p - float(one == label)) ** 2 for p, one in pairs)
+        + (0.0 if label in classes else 0.5),
+    )
+
+
 @pytest.mark.parametrize(
     ("classes", "labels"),
     [
@@ -157,12 +167,11 @@ def test_brier_of_every_arm(
     draw, wanted = drawn(7), {}
     for version in ("1", "2"):
         ids = named(5)
-        outputs, places, probabilities = draw(5)
+        outputs, _, probabilities = draw(5)
         desk.record(answers(version, outputs, ids), slot=version)
         desk.label(ids, labels)
         wanted[version] = [
-            class_loss(Loss.BRIER, label, classes, place, row)
-            for label, place, row in zip(labels, places, probabilities, strict=True)
+            brier(label, classes, row) for label, row in zip(labels, probabilities, strict=True)
         ]
     found = desk.counted()
     for arm, version in ((Arm.LIVE, "1"), (Arm.CANARY, "2")):
@@ -191,11 +200,8 @@ def test_a_shadow_is_compared_row_by_row(control: Control, tmp_path: Path) -> No
     desk.label([*ids[:3], ids[5]], labels)
     found = desk.counted()
 
-    def lost(k: int, place: int, row: list[float]) -> float:
-        return class_loss(Loss.BRIER, labels[k], FLOWERS, place, row)
-
-    theirs = [lost(k, live_places[k], live_chances[k]) for k in range(3)]
-    its = [lost(k, places[k], chances[k]) for k in range(3)]
+    theirs = [brier(labels[k], FLOWERS, live_chances[k]) for k in range(3)]
+    its = [brier(labels[k], FLOWERS, chances[k]) for k in range(3)]
     paired = found[Arm.SHADOW, "3"].paired
     assert paired is not None
     assert (paired.rows, paired.loss) == (5, Loss.BRIER)
@@ -203,6 +209,24 @@ def test_a_shadow_is_compared_row_by_row(control: Control, tmp_path: Path) -> No
     assert is_near(found[Arm.BESIDE, "3"].counts.losses, theirs)
     assert is_near(found[Arm.SHADOW, "3"].counts.losses, its)
     assert found[Arm.LIVE, "1"].counts.labels == 4
+
+
+def test_a_shadow_that_answers_under_other_names_is_recorded_and_not_compared(
+    control: Control, tmp_path: Path
+) -> None:
+    desk = Desk(control, FLOWERS)
+    desk.on_trial(compiled_bundle(tmp_path / "b", flower_graph(), TWO, classes=FLOWERS))
+    ids = named(3)
+    live, *_ = drawn(11)(3)
+    other: list[Outputs] = [{"score": np.array([0.5])} for _ in ids]
+    odd: list[Outputs] = [
+        {"prediction": np.array([1]), "probabilities": np.array(["none"], object)} for _ in ids
+    ]
+    desk.record(answers("1", live, ids), answers("3", other[:2], ids[:2]))
+    desk.record(answers("3", odd[2:], ids[2:]), slot="1")
+    paired = desk.counted()[Arm.SHADOW, "3"].paired
+    assert paired is not None
+    assert paired.rows == 1
 
 
 def test_numbers_lose_their_distance(control: Control, tmp_path: Path) -> None:
@@ -214,7 +238,7 @@ def test_numbers_lose_their_distance(control: Control, tmp_path: Path) -> None:
     desk.record(answers("1", flat, ids), answers("3", further, ids))
     desk.label(ids, labels)
     found = desk.counted()
-    wanted = [number_loss(Loss.ABSOLUTE, a, b) for a, b in zip(labels, values, strict=True)]
+    wanted = [abs(a - b) for a, b in zip(labels, values, strict=True)]
     live = found[Arm.LIVE, "1"].counts
     assert live.loss is Loss.ABSOLUTE
     assert is_near(live.losses, wanted)

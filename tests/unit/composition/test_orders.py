@@ -46,6 +46,25 @@ def test_an_order_is_one_line(order: orders.Order) -> None:
     assert msgspec.json.decode(line, type=orders.Order) == order
 
 
+@pytest.mark.parametrize(
+    ("order", "endpoint"),
+    [
+        (orders.Prepare(ENDPOINT), "a"),
+        (orders.Commit(ENDPOINT), "a"),
+        (orders.Discard(ENDPOINT), "a"),
+        (orders.Remove("a"), "a"),
+        (orders.Admit(()), None),
+        (orders.Tell(), None),
+        (orders.Count(), None),
+        (orders.Describe(), None),
+    ],
+)
+def test_only_what_changes_an_endpoint_takes_its_turn(
+    order: orders.Order, endpoint: str | None
+) -> None:
+    assert orders.endpoint_of(order) == endpoint
+
+
 def test_a_report_of_what_is_open() -> None:
     states = (ModelState("a", "1", True, "ready", None, 5),)
     line = msgspec.json.encode(orders.Report(states=states))

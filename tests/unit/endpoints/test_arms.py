@@ -112,8 +112,13 @@ def test_who_was_not_sent_by_the_split_does_not_count(entries: Mapping[str, Entr
     for_canary, by_live = asked("8")[0], asked("7")[1]
     counting.answered([(for_canary, by_live, 0.1)])  # the canary was not open
     unasked = InferenceRequest("rule", TABLE)
-    counting.answered([(unasked, InferenceResponse("rule", "8", "x", {}, 1), 0.1)])  # by its name
+    counting.answered([(unasked, InferenceResponse("rule", "8", "x", {}, 1), 0.1)])
     assert unasked.prediction_id is None
+    for version in ("7", "8"):  # by its name, under an id that the split would have given it
+        request, response, seconds = asked(version)
+        request.is_pinned = True
+        counting.answered([(request, response, seconds)])
+        counting.failed(request, PredictFailed("no"), 0.1, version)
     counting.failed(asked("7")[0], PredictFailed("no"), 0.1, "8")
     counting.answered([(for_canary, InferenceResponse("rule", "6", "x", {}, 1), 0.1)])
     assert told(counting) == {}
@@ -134,14 +139,18 @@ def test_a_caller_is_counted_by_what_the_split_goes_by(entries: Mapping[str, Ent
 def test_a_shadow_is_counted_beside_the_same_requests(entries: Mapping[str, Entry]) -> None:
     counting = ArmCounting()
     counting.follow("rule", Routing(entries["7"], shadows=(entries["9"],)))
-    live = [asked("7", 0.25) for _ in range(4)]
+    live = [asked("7", 0.25) for _ in range(5)]
     counting.answered(live)
+    for request, _, seconds in live[:3]:
+        request.beside = ("7", seconds)
+    live[3][0].beside = ("6", 0.25)  # it was live before
     for request, response, _ in live[:2]:
         shadow = InferenceResponse("rule", "9", response.prediction_id, {}, 1)
         counting.answered([(request, shadow, 0.5)])
     counting.failed(live[2][0], PredictFailed("no"), 0.5, "9")
-    unknown = InferenceResponse("rule", "9", new_prediction_id(), {}, 1)
-    counting.answered([(live[3][0], unknown, 0.5)])
+    for request, response, _ in live[3:]:
+        unknown = InferenceResponse("rule", "9", response.prediction_id, {}, 1)
+        counting.answered([(request, unknown, 0.5)])
     tallies = {(one.arm, one.version): one.counts for one in counting.taken()}
     assert set(tallies) == {(Arm.BESIDE, "9"), (Arm.SHADOW, "9")}
     beside, shadow_counts = tallies[Arm.BESIDE, "9"], tallies[Arm.SHADOW, "9"]

@@ -13,6 +13,7 @@ from modelway.endpoints.declared import (
     as_declared,
     changes,
     declared,
+    meant,
     read_declared,
 )
 from modelway.endpoints.endpoint import Bounds, Canary, Endpoint
@@ -57,7 +58,7 @@ def test_a_file_says_the_whole_of_its_endpoints() -> None:
         ("[endpoints.loan]\nlive = 'loan:1'\nlife = 2", "endpoints.loan has a key 'life'"),
         ("[endpoints.loan]\nshadows = []", "endpoints.loan has no live"),
         ("[endpoints.loan]\nlive = 7", "endpoints.loan.live: expected a text, got 7"),
-        ("[endpoints.loan]\nlive = 'loan'", "cannot follow 'loan'"),
+        ("[endpoints.loan]\nlive = 'loan:x'", "a whole number from 1"),
         ("[endpoints.loan]\nlive = 'loan:1'\nautomatic = 1", "automatic: expected true or false"),
         ("[endpoints.loan]\nlive = 'loan:1'\nshadows = 'loan:2'", "shadows: expected an array"),
         ("[endpoints.loan]\nlive = 'loan:1'\nshadows = ['loan:1']", "in two roles"),
@@ -118,3 +119,9 @@ def test_what_differs_is_said_field_by_field_and_removed_only_where_pruned() -> 
 
 def test_the_salt_of_an_endpoint_stays() -> None:
     assert as_declared(replace(LOAN, salt="s"), IRIS).salt == "s"
+
+
+def test_a_remote_shadow_is_declared_by_its_name() -> None:
+    found = declared({"endpoints": {"loan": {"live": "loan:7", "shadows": ["remote:old"]}}})
+    assert found["loan"].shadows == ("remote:old",)
+    assert meant(found["loan"], lambda text: text) == found["loan"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelway.bundles.store import open_bundle
 from modelway.domain.errors import InvalidInput
 from modelway.domain.inference import InferenceRequest, InferenceResponse
 from modelway.domain.tables import Table
@@ -182,5 +183,36 @@ def test_a_canary_that_callers_could_not_tell_from_another_model_is_refused(
         assert routing is not None
         assert routing.split is None
         assert [one.version for one in await served.deployments.states()] == ["1"]
+
+    run(work())
+
+
+def test_versions_of_two_models_may_have_one_number(folders: Mapping[str, Path]) -> None:
+    async def work() -> None:
+        served = Served(folders)
+        mine, other, third = (
+            PlannedVersion(str(folders[name]), "1", model)
+            for name, model in (("1", "flower"), ("2", "rule"), ("3", "rose"))
+        )
+        await served.deployments.change(PlannedEndpoint("flower", mine, shadows=(other,)))
+        routing = served.router.routing("flower")
+        assert routing is not None
+        (shadow,) = routing.shadows
+        digests = [open_bundle(folders[name]).digest for name in ("1", "2", "3")]
+        assert [routing.live.bundle.digest, shadow.bundle.digest] == digests[:2]
+        assert (routing.live.version, shadow.version) == ("1", digests[1])
+        assert served.router.role("flower", shadow.version) is Role.SHADOW
+        await served.deployments.change(PlannedEndpoint("flower", third))
+        # The number is that of what answers now, as it is in a process that begins now.
+        for version, place in (("1", 2), (digests[0], 0), (digests[1], 1)):
+            assert (await served.ask("c1", version)).version == version
+            assert served.catalogue.version("flower", version).bundle.digest == digests[place]
+        assert (await served.ask("c1")).version == "1"
+        await served.deployments.change(PlannedEndpoint("flower", mine))
+        assert (await served.ask("c1")).version == "1"
+        assert [one.version for one in served.catalogue.versions("flower")] == [
+            *(digests[1], digests[2], "1"),
+        ]
+        assert served.router.live("flower").bundle.digest == digests[0]
 
     run(work())

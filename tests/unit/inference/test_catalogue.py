@@ -112,7 +112,7 @@ def test_models_that_take_turns_in_one_place_answer_who_waited_for_them(
 def test_who_opens_one_model_does_not_wait_for_another(bundles: Mapping[str, Path]) -> None:
     slow_goes_on = threading.Event()
 
-    def load(name: str, _: str, folder: Path) -> LoadedModel:
+    def load(name: str, _: str, folder: Path, __: bool) -> LoadedModel:
         if name == "a":
             assert slow_goes_on.wait(30)
         return loaded(folder, name)
@@ -138,7 +138,7 @@ def test_who_wants_no_answer_any_more_does_not_wait_for_a_model(
 ) -> None:
     goes_on = threading.Event()
 
-    def load(name: str, _: str, folder: Path) -> LoadedModel:
+    def load(name: str, _: str, folder: Path, __: bool) -> LoadedModel:
         assert goes_on.wait(30)
         return loaded(folder, name)
 
@@ -222,6 +222,30 @@ def test_what_cannot_be_opened_says_so_each_time_and_may_be_tried_again(
                 await catalogue.opened(entry)
         assert entry.state == "failed"
         assert entry.fault is not None
+
+    run(work)
+
+
+def test_what_could_not_be_opened_is_left_alone_by_those_who_do_not_wait_for_it(
+    bundles: Mapping[str, Path], tmp_path: Path
+) -> None:
+    folder = compiled_bundle(tmp_path / "x", b"no graph", FLOWER, classes=(0, 1, 2))
+
+    async def work() -> None:
+        catalogue = catalogue_of()
+        entry = catalogue.add("x", open_bundle(folder))
+        catalogue.reopen(entry)
+        while entry.fault is None:
+            await asyncio.sleep(0.01)
+        first = entry.fault
+        for _ in range(20):
+            catalogue.reopen(entry)
+            await asyncio.sleep(0.005)
+        assert entry.fault is first
+        entry.failed_s -= 3600.0
+        catalogue.reopen(entry)
+        while entry.fault is first:
+            await asyncio.sleep(0.01)
 
     run(work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from modelway.domain.errors import (
     EndpointNotFound,
+    IdempotencyMismatch,
     ModelwayError,
     PredictFailed,
     VersionNotFound,
@@ -20,6 +22,7 @@ from modelway.domain.signature import Column, Datatype, Signature
 from modelway.domain.tables import Table
 from modelway.inference.dataplane import DataPlane
 from modelway.inference.loading import LoadedModel
+from modelway.inference.own_ids import OwnIds
 from modelway.inference.ports import Answered
 from modelway.rest.app import create_app
 from modelway.settings import RestSettings
@@ -151,6 +154,57 @@ def test_observers_are_told_of_what_a_door_refused(models: list[LoadedModel]) ->
         *("signature-mismatch", "malformed-payload", "signature-mismatch", "signature-mismatch"),
         "invalid-input",
     ]
+
+
+class Ledger(Diary):
+    """An observer that writes down whose requests failed, and under which ids."""
+
+    def failed(
+        self,
+        request: InferenceRequest,
+        error: ModelwayError,
+        seconds: float,
+        version: str | None = None,
+    ) -> None:
+        self.told.append((request.prediction_id or "", request.principal or ""))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/predict",
+        "/predict?petal_width=x",
+        "/v2/models/flower/infer",
+        "/v1/models/flower:predict",
+        "/invocations",
+    ],
+)
+def test_what_is_refused_is_told_of_as_its_caller_knows_it(
+    models: list[LoadedModel], path: str
+) -> None:
+    ledger = Ledger()
+    told = plane_of(models, observers=[ledger], admission=Doorkeeper())
+    app = create_app(told, RestSettings(), pages={}, templates={}, output_names={})
+    body = None if "?" in path else b"{"
+    headers = {"who": "ann", "content-type": "application/json"}
+    answer = asking(app)(path, body=body, headers=headers)
+    assert answer.status in (400, 422)
+    assert ledger.told == [(answer.headers["modelway-request-id"], "ann at flower")]
+
+
+def test_an_id_that_came_with_other_inputs_is_not_that_of_the_refusal(
+    models: list[LoadedModel], tmp_path: Path
+) -> None:
+    ledger = Ledger()
+    bare = plane(models)
+    ids = OwnIds(tmp_path / "ids", 64)
+    told = DataPlane(bare.router, bare.catalogue, [ledger], own_ids=ids)
+    for value in (1.0, 2.0):
+        asked = request("flower", 2, value, prediction_id="mine", principal="ann")
+        asked.has_own_id = True
+        with pytest.raises(IdempotencyMismatch) if value > 1 else nullcontext():
+            inferred(told, asked)
+    assert ledger.told == [("answered", "mine"), ("", "ann")]
 
 
 def test_a_broken_observer_costs_nobody_the_answer(

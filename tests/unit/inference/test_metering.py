@@ -61,3 +61,16 @@ def test_batches_are_measured_by_version() -> None:
     assert found[table.BATCH_REQUESTS.name, labels][-1] == 3.0
     assert found[table.QUEUE_SECONDS.name, labels][-1] == 0.01
     assert found[table.RUNNER_BUSY_SECONDS.name, labels] == [0.5]
+
+
+def test_what_is_called_otherwise_has_its_numbers_under_that_name() -> None:
+    metrics = Metrics(Slot.in_memory())
+    meter = InferenceMetrics(metrics)
+    meter.loaded("iris", "1", 0.25, 1000)
+    meter.loaded("iris", VERSION, 0.25, 2000)
+    meter.renamed("iris", ["1", VERSION], {"1": 2000})
+    found = numbers(metrics)
+    assert found[table.MODEL_MEMORY_BYTES.name, ("iris", "1")] == [2000.0]
+    memory = found.get((table.MODEL_MEMORY_BYTES.name, ("iris", VERSION[:19])), [float("nan")])
+    assert memory[0] != memory[0]
+    assert found[table.MODELS_LOADED.name, ()] == [2.0]

@@ -134,4 +134,4 @@ def test_a_git_that_takes_too_long_is_ended(
     monkeypatch.setenv("PATH", f"{slow.parent}:/usr/bin:/bin")
     started = time.monotonic()
     assert repository_of(repository.folder, longest_s=0.2) is None
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30

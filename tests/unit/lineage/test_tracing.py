@@ -102,6 +102,16 @@ def case(tmp_path: Path) -> Iterator[Case]:
         yield Case(store)
 
 
+def test_a_move_that_was_refused_put_nothing_there(case: Case) -> None:
+    case.revise(Endpoint("loan", "loan@champion"), hours(-3))
+    promoted = move(1, "7", hours(-2))
+    case.ledger.append(promoted)
+    case.ledger.append(replace(move(2, "7", hours(-1)), kind=Kind.REFUSED, actor="mlflow"))
+    placement = case.trace().placement
+    assert placement is not None
+    assert placement.promotion == promoted
+
+
 def test_the_whole_chain(case: Case) -> None:
     revision = case.revise(Endpoint("loan", "loan@champion"), hours(-3))
     case.ledger.append(move(1, "6", hours(-2)))

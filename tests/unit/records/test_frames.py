@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gc
+import weakref
+from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from modelway.domain.inference import Outputs
+from modelway.domain.parts import Part, Whole
 from modelway.domain.signature import Datatype, Signature, TensorSpec
 from modelway.domain.tables import NUMPY_DTYPES, Array, Table
 from modelway.records.frames import Frame, Torn, frames_in
-from modelway.records.gathered import Framing, Gathered
+from modelway.records.gathered import Batches, Framing, Gathered
 from modelway.records.identity import Identity
 from modelway.records.policy import EndpointPolicy
+from modelway.records.told import Answered
 from modelway.records.values import Texts, Values, texts
 from support.recording import CLASSES, identify, iris
 from support.tables import array_of, rows_of, signatures
@@ -22,12 +27,25 @@ from support.tables import array_of, rows_of, signatures
 EVERYTHING = EndpointPolicy()
 
 
-def gathered(tables: list[Table], **more: Any) -> Gathered:
-    """Requests for these tables."""
-    n = len(tables)
+def gathered(parts: Sequence[Part]) -> Gathered:
+    """Requests that were answered by these parts."""
+    n = len(parts)
     told_at = np.arange(n, dtype=np.int64) + 1_700_000_000_000_000
     ids = [f"id-{k}-ü" for k in range(n)]
-    return Gathered(ids, tables, [None] * n, [0.0] * n, told_at, **more)
+    rows = [part.end - part.start for part in parts]
+    return Gathered(texts(ids), parts, [None] * n, [0.0] * n, told_at, rows)
+
+
+def alone(tables: list[Table], outputs: Sequence[Outputs] | None = None) -> list[Part]:
+    """Every table answered by a call of its own."""
+    found = outputs or [{} for _ in tables]
+    calls = [Whole(table, its) for table, its in zip(tables, found, strict=True)]
+    return [Part(call, 0, call.n_rows) for call in calls]
+
+
+def parts_of(told: Sequence[Answered]) -> list[Part]:
+    """The parts that answered; here all of a call that answered several."""
+    return [response.outputs for _, response, _ in told if isinstance(response.outputs, Part)]
 
 
 def framed(
@@ -76,7 +94,7 @@ def tabular(draw: st.DrawFn) -> list[Table]:
 @settings(max_examples=150, deadline=None)
 @given(tabular())
 def test_columns_come_back_as_they_were(tables: list[Table]) -> None:
-    frame = framed(gathered(tables))
+    frame = framed(gathered(alone(tables)))
     signature = tables[0].signature
     assert [one.name for one in frame.inputs()] == [one.name for one in signature.columns]
     for place, one in enumerate(frame.inputs()):
@@ -112,17 +130,14 @@ def tensors(draw: st.DrawFn) -> list[Table]:
 @settings(max_examples=150, deadline=None)
 @given(tensors())
 def test_tensors_come_back_as_they_were(tables: list[Table]) -> None:
-    frame = framed(gathered(tables))
+    frame = framed(gathered(alone(tables)))
     (found,) = frame.inputs()
     assert_alike(as_array(found.values), np.concatenate([table.arrays[0] for table in tables]))
 
 
 def test_parts_of_one_call_are_cut_out_together() -> None:
-    told = [one for one in iris(5) for _ in (0,)]
-    chosen = [told[0], told[1], told[3]]
-    frame = framed(
-        gathered([q.table for q, _, _ in chosen], outputs=[r.outputs for _, r, _ in chosen])
-    )
+    parts = parts_of(iris(5))
+    frame = framed(gathered([parts[0], parts[1], parts[3]]))
     found = {one.name: one.values for one in frame.outputs()}
     assert as_array(found["class_index"]).tolist() == [0, 1, 0]
     assert found["probabilities"].shape == (3, 3)
@@ -132,17 +147,14 @@ def test_an_output_without_rows_stands_once_a_request() -> None:
     signature = Signature(tensors=(TensorSpec("x", Datatype.FP32, (-1,)),))
     tables = [Table(signature, n, arrays=(np.zeros(n, np.float32),)) for n in (2, 3)]
     outputs = [{"y": np.array([1.0, 2.0, 3.0, 4.0])}, {"y": np.array([5.0, 6.0, 7.0, 8.0])}]
-    (found,) = framed(gathered(tables, outputs=outputs)).outputs()
+    (found,) = framed(gathered(alone(tables, outputs))).outputs()
     assert not found.per_row
     assert as_array(found.values).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
 
 
 def test_a_batch_is_kept_where_it_matters() -> None:
-    told = iris(3)
     identity = Identity("m", "1", None, "live", CLASSES, batch_invariant=False)
-    frame = framed(
-        gathered([q.table for q, _, _ in told], outputs=[r.outputs for _, r, _ in told]), identity
-    )
+    frame = framed(gathered(parts_of(iris(3))), identity)
     names, places = frame.request("batch_id"), frame.request("batch_place")
     assert isinstance(names, Texts)
     assert list(names) == ["id-0-ü"] * 3
@@ -150,10 +162,21 @@ def test_a_batch_is_kept_where_it_matters() -> None:
     assert as_array(places).tolist() == [0, 1, 2]
 
 
+def test_the_name_of_a_batch_does_not_hold_on_to_what_it_gave() -> None:
+    batches = Batches()
+    one = iris(2)
+    (part, other) = parts_of(one)
+    assert batches.name(part.whole, "a") == batches.name(other.whole, "b") == "a"
+    gone = weakref.ref(part.whole)
+    del one, part, other
+    gc.collect()
+    assert gone() is None
+
+
 def test_what_is_dropped_or_hashed_is_not_written() -> None:
     table = iris(1)[0][0].table
     policy = EndpointPolicy(dropped=frozenset("b"), hashed=frozenset("c"))
-    frame = framed(gathered([table]), policy=policy)
+    frame = framed(gathered(alone([table])), policy=policy)
     found = {one.name: as_array(one.values).tolist() for one in frame.inputs()}
     assert found["a"] == [0.0]
     assert found["d"] == [4.0]
@@ -170,7 +193,7 @@ def test_what_utf8_cannot_hold_is_written_as_its_escape() -> None:
 @given(st.data())
 def test_whole_frames_are_found_around_what_is_torn(data: st.DataObject) -> None:
     raws = [
-        Framing().frame("e", gathered([iris(1)[0][0].table]), identify("e", "1"), EVERYTHING, k)
+        Framing().frame("e", gathered(parts_of(iris(1))), identify("e", "1"), EVERYTHING, k)
         for k in range(3)
     ]
     cut = data.draw(st.integers(1, len(raws[1]) - 1))
@@ -182,7 +205,7 @@ def test_whole_frames_are_found_around_what_is_torn(data: st.DataObject) -> None
 
 def test_a_flipped_bit_costs_one_frame() -> None:
     raws = [
-        Framing().frame("e", gathered([iris(1)[0][0].table]), identify("e", "1"), EVERYTHING, k)
+        Framing().frame("e", gathered(parts_of(iris(1))), identify("e", "1"), EVERYTHING, k)
         for k in range(3)
     ]
     broken = bytearray(raws[1])

@@ -98,7 +98,7 @@ def test_nobody_waits_for_a_process_that_hangs(tmp_path: Path) -> None:
             Census(tmp_path / "connections", 1)  # it listens, holds nothing, and accepts nothing
             process = Process(listener, Census(tmp_path / "connections", 0))
             # A moment each, and several of those who wait together.
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(10):
                 sockets = await connected(listener.getsockname()[1], 100, [process])
             held = process.held
             for one in sockets:

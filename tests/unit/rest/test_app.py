@@ -45,6 +45,7 @@ def tables() -> Iterator[RouteTable]:
             output_names={},
             deployments=ANYBODY,
             labels=ANYBODY,
+            jobs=ANYBODY,
         )
         yield app._table
     repository = repository_routes(NOBODY)

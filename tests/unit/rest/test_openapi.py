@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.inference.catalogue import Entry
+from modelway.records.labelling import Claim
+from modelway.records.labels import Label
 from modelway.rest.openapi import openapi_document
 from support.served import (
     FLOWER,
@@ -51,6 +55,8 @@ def document(*models: Entry, **options: Any) -> Any:
         "prefix": "",
         "templates": {},
         "output_names": {},
+        "labels": False,
+        "jobs": False,
         **options,
     }
     return json.loads(openapi_document([(one.name, one) for one in models], **given))
@@ -154,7 +160,32 @@ def test_every_model_has_its_paths_and_the_default_the_short_ones(tmp_path: Path
     assert "/predict" not in document(flower(tmp_path / "alone"), default=None)["paths"]
 
 
+def test_labels_are_there_where_they_are_taken(tmp_path: Path) -> None:
+    model = flower(tmp_path)
+    assert "/labels" not in document(model)["paths"]
+    found = document(model, labels=True)
+    OpenAPIV31SpecValidator(found).validate()
+    known = set(Claim.__struct_fields__)
+    claim = found["components"]["schemas"]
+    assert known == {*claim["labels.value"]["properties"], *claim["labels.verdict"]["properties"]}
+    assert set(claim["labels.stored"]["properties"]) == {one.name for one in fields(Label)}
+
+
 def test_the_server_is_relative_to_the_document(tmp_path: Path) -> None:
     model = flower(tmp_path)
     assert document(model)["servers"] == [{"url": "."}]
     assert document(model, prefix="/models-a")["servers"] == [{"url": "/models-a"}]
+
+
+def test_where_jobs_are_taken_the_document_says_how(tmp_path: Path) -> None:
+    found = document(flower(tmp_path), jobs=True)
+    OpenAPIV31SpecValidator(found).validate()
+    for path in ("/predict", "/models/flower/predict"):
+        post = found["paths"][path]["post"]
+        assert {"200", "202"} <= set(post["responses"])
+        assert "prefer" in [one.get("name") for one in post["parameters"]]
+    assert {"get", "post"} <= set(found["paths"]["/process"])
+    assert "post" in found["paths"]["/uploads"]
+    without = document(flower(tmp_path / "again"))
+    assert "202" not in without["paths"]["/predict"]["post"]["responses"]
+    assert "/process" not in without["paths"]

@@ -17,12 +17,13 @@ from sqlalchemy import (
     Dialect,
     Float,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
     TypeDecorator,
 )
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMTEXT
 
 from modelway.domain.errors import InvalidInput
 
@@ -47,11 +48,7 @@ class Moment(TypeDecorator[datetime]):
         Raises:
             InvalidInput: it has no time zone.
         """
-        if value is None:
-            return None
-        if value.utcoffset() is None:
-            raise InvalidInput(f"{value.isoformat()}: expected a time with its zone, got none")
-        return (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """The datetime of microseconds."""
@@ -68,6 +65,11 @@ def text_type() -> Text:
     return Text().with_variant(MEDIUMTEXT(), "mysql")
 
 
+def bytes_type() -> LargeBinary:
+    """Bytes of any number that the database takes in one statement."""
+    return LargeBinary().with_variant(LONGBLOB(), "mysql")
+
+
 def insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows, by the names of their columns.
 
@@ -78,6 +80,31 @@ def insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
         check(table, row)
     if rows:
         connection.execute(table.insert(), list(rows))
+
+
+def insert_checked(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Write many rows by the driver itself; their values are checked, and times ``microseconds``.
+
+    SQLAlchemy takes longer over each row than the database does.
+    """
+    if rows:
+        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+        values = ", ".join([mark] * len(names))
+        into = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values})"  # noqa: S608 - names of ours
+        connection.exec_driver_sql(into, list(rows))
+
+
+def microseconds(at: datetime) -> int:
+    """The microseconds of a datetime since 1970.
+
+    Raises:
+        InvalidInput: it has no time zone.
+    """
+    if at.utcoffset() is None:
+        raise InvalidInput(f"{at.isoformat()}: expected a time with its zone, got none")
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def check(table: Table, values: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -90,6 +90,11 @@ def _parsed(text: str) -> URL:
 def _engine(url: URL, *, durable: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, durable=durable)
+    return server_engine(url)
+
+
+def server_engine(url: URL) -> Engine:
+    """An engine for PostgreSQL, MariaDB or MySQL, none of which waits for a dead server forever."""
     if url.get_backend_name() == "postgresql":
         # A plan that is kept knows no values: it looks up hundreds of ids one by one in every row.
         # Nor do all connection pools between here and the server keep statements.
@@ -105,7 +110,7 @@ def _with_defaults(url: URL, defaults: Mapping[str, str]) -> URL:
 
 def _server(url: URL, arguments: dict[str, Any]) -> Engine:
     """An engine that replaces a broken connection before it is used."""
-    return create_engine(
+    engine = create_engine(
         url,
         connect_args=arguments,
         isolation_level="READ COMMITTED",
@@ -113,6 +118,15 @@ def _server(url: URL, arguments: dict[str, Any]) -> Engine:
         pool_timeout=BUSY_S,
         hide_parameters=True,
     )
+    event.listen(engine, "handle_error", _replace_what_is_silent)
+    return engine
+
+
+def _replace_what_is_silent(context: ExceptionContext) -> None:
+    """One that cannot be asked whether it is there is gone, whatever the driver has made of it:
+    Psycopg takes a moment to see that, and fails at its own settings meanwhile."""
+    if context.is_pre_ping:
+        context.is_disconnect = True
 
 
 def _refuse_what_does_not_fit(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -15,6 +15,8 @@ from modelway.backends.sql.database import Database
 from modelway.backends.sql.tables import COUNTERS
 
 GENERATION = "generation"
+IDENTITY = "identity"
+"""Never counted: a number that was drawn when the store was made."""
 
 
 class SqlGeneration:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, update
 
 from modelway.backends.sql.columns import insert
 from modelway.backends.sql.database import Database
 from modelway.backends.sql.generation import changing
 from modelway.backends.sql.tables import PROMOTIONS
+from modelway.backends.sql.withdrawn import check_not_withdrawn
 from modelway.domain.errors import NotFound, PromotionConflict
 from modelway.registry.promotions import Kind, Promotion
 
@@ -29,23 +30,11 @@ class SqlLedger:
 
         Raises:
             PromotionConflict: its number is taken, or leaves a gap.
+            Conflict: the version that it is to is withdrawn.
             InvalidInput: a value that the store cannot hold.
         """
-        latest = select(func.max(_C.number)).where(_is_alias(promotion.model, promotion.alias))
         with changing(self._database) as (connection, entered):
-            following = (connection.scalar(latest) or 0) + 1
-            if promotion.number != following:
-                raise PromotionConflict(
-                    f"{promotion.model}@{promotion.alias} is at another move than expected: "
-                    f"the next is number {following}, not {promotion.number}",
-                    hint="look at it again: modelway model history",
-                )
-            row = asdict(promotion) | {
-                "kind": promotion.kind.value,
-                "entered": entered,
-                "confirmed": False,
-            }
-            insert(connection, PROMOTIONS, [row])
+            enter(connection, entered, promotion)
 
     def current(self, model: str | None = None) -> Sequence[Promotion]:
         """The latest move of each alias, by model and alias."""
@@ -77,6 +66,38 @@ class SqlLedger:
     def _found(self, moves: Select[Any]) -> Sequence[Promotion]:
         with self._database.reading() as connection:
             return [_promotion(row) for row in connection.execute(moves)]
+
+
+def aliases_at(connection: Connection, model: str, version: str) -> Sequence[str]:
+    """The aliases of a model that the ledger has at a version, by name."""
+    latest = _latest(model).where(_C.to_version == version)
+    return [row.alias for row in connection.execute(latest)]
+
+
+def enter(connection: Connection, entered: int, promotion: Promotion) -> None:
+    """Enter a move as part of the change that makes the generation ``entered``.
+
+    Raises:
+        PromotionConflict: its number is taken, or leaves a gap.
+        Conflict: the version that it is to is withdrawn.
+        InvalidInput: a value that the store cannot hold.
+    """
+    latest = select(func.max(_C.number)).where(_is_alias(promotion.model, promotion.alias))
+    following = (connection.scalar(latest) or 0) + 1
+    if promotion.number != following:
+        raise PromotionConflict(
+            f"{promotion.model}@{promotion.alias} is at another move than expected: "
+            f"the next is number {following}, not {promotion.number}",
+            hint="look at it again: modelway model history",
+        )
+    if promotion.to_version is not None and promotion.kind in (Kind.PROMOTED, Kind.ROLLED_BACK):
+        check_not_withdrawn(connection, promotion.model, promotion.to_version)
+    row = asdict(promotion) | {
+        "kind": promotion.kind.value,
+        "entered": entered,
+        "confirmed": False,
+    }
+    insert(connection, PROMOTIONS, [row])
 
 
 def _is_alias(model: str, alias: str) -> ColumnElement[bool]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, true, update
 
 from modelway.backends.sql.columns import check, insert
 from modelway.backends.sql.database import Database
 from modelway.backends.sql.generation import changing
+from modelway.backends.sql.ledger import aliases_at
 from modelway.backends.sql.tables import LINKS
-from modelway.domain.errors import InvalidInput
+from modelway.backends.sql.withdrawn import check_not_withdrawn
+from modelway.domain.errors import Conflict, InvalidInput
 
 _C = LINKS.c
 
@@ -27,18 +29,45 @@ class SqlBundleLinks:
 
         Raises:
             InvalidInput: neither digest nor reason, or a value that the store cannot hold.
+            Conflict: the version is withdrawn.
         """
         if digest is None and reason is None:
             raise InvalidInput(f"{model}:{version}: expected a digest, or why there is none")
         values = {"digest": digest, "reason": reason}
         with self._database.reading() as connection:
             if _link(connection, model, version) == (digest, reason):
+                check_not_withdrawn(connection, model, version)
                 return
         with changing(self._database) as (connection, _):
-            check(LINKS, values)
-            there = update(LINKS).where(_is_version(model, version)).values(values)
-            if not connection.execute(there).rowcount:
-                insert(connection, LINKS, [{"model": model, "version": version, **values}])
+            check_not_withdrawn(connection, model, version)
+            _put(connection, model, version, values)
+
+    def withdraw(self, model: str, version: str, why: str) -> None:
+        """A version may answer no more: it has no bundle, and is neither linked nor promoted.
+
+        Raises:
+            Conflict: the ledger has an alias at it; says which.
+            InvalidInput: a value that the store cannot hold.
+        """
+        values = {"digest": None, "reason": why, "withdrawn": True}
+        with changing(self._database) as (connection, _):
+            aliases = aliases_at(connection, model, version)
+            if aliases:
+                users = ", ".join(f"{model}@{alias}" for alias in aliases)
+                raise Conflict(
+                    f"{model}:{version} is in use: by {users}", hint="promote another version first"
+                )
+            _put(connection, model, version, values)
+
+    def restore(self, model: str, version: str) -> None:
+        """A version that was withdrawn may be linked again; of another it changes nothing."""
+        withdrawn = and_(_is_version(model, version), _C.withdrawn.is_(true()))
+        with self._database.reading() as connection:
+            if connection.execute(select(_C.version).where(withdrawn)).one_or_none() is None:
+                return
+        values = {"reason": None, "withdrawn": False}
+        with changing(self._database) as (connection, _):
+            connection.execute(update(LINKS).where(withdrawn).values(values))
 
     def digest(self, model: str, version: str) -> str | None:
         """The digest of a version's bundle, None if it was not built."""
@@ -61,6 +90,13 @@ class SqlBundleLinks:
 
 def _is_version(model: str, version: str) -> ColumnElement[bool]:
     return and_(_C.model == model, _C.version == version)
+
+
+def _put(connection: Connection, model: str, version: str, values: dict[str, Any]) -> None:
+    check(LINKS, values)
+    there = update(LINKS).where(_is_version(model, version)).values(values)
+    if not connection.execute(there).rowcount:
+        insert(connection, LINKS, [{"model": model, "version": version, **values}])
 
 
 def _link(connection: Connection, model: str, version: str) -> Row[Any, Any] | None:

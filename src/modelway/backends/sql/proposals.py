@@ -12,9 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from modelway.backends.sql.columns import check, insert
 from modelway.backends.sql.database import Database
+from modelway.backends.sql.generation import changing
+from modelway.backends.sql.ledger import enter
 from modelway.backends.sql.tables import PROPOSALS
 from modelway.domain.errors import InvalidInput, ProposalDecided, ProposalNotFound, TargetExists
-from modelway.registry.promotions import Decision, Proposal
+from modelway.registry.promotions import Decision, Promotion, Proposal
 
 _C = PROPOSALS.c
 
@@ -65,28 +67,47 @@ class SqlProposals:
         with self._database.reading() as connection:
             return [_proposal(row) for row in connection.execute(found)]
 
-    def decide(self, id: str, decision: Decision, by: str) -> Proposal:
-        """Approve or decline it, or let it expire; whether its time is over is not looked at.
+    def approve(self, id: str, by: str, move: Promotion) -> Proposal:
+        """Approve it and enter its move in the ledger, both or neither; whether its time is over is
+        not looked at.
 
         Raises:
             ProposalDecided: somebody was first.
             ProposalNotFound: there is none with this id.
-            InvalidInput: ``open`` is no decision.
+            PromotionConflict: the number of the move is taken, or leaves a gap.
+            Conflict: the version is withdrawn.
+            InvalidInput: a value that the store cannot hold.
         """
-        if decision is Decision.OPEN:
-            raise InvalidInput("decision: expected approved, declined or expired, got open")
+        with changing(self._database) as (connection, entered):
+            proposal = self._decided(connection, id, Decision.APPROVED, by)
+            enter(connection, entered, move)
+            return proposal
+
+    def decide(self, id: str, decision: Decision, by: str) -> Proposal:
+        """Decline it, or let it expire; whether its time is over is not looked at.
+
+        Raises:
+            ProposalDecided: somebody was first.
+            ProposalNotFound: there is none with this id.
+            InvalidInput: it is neither; one is approved with its move.
+        """
+        if decision not in (Decision.DECLINED, Decision.EXPIRED):
+            raise InvalidInput(f"decision: expected declined or expired, got {decision}")
+        with self._database.writing() as connection:
+            return self._decided(connection, id, decision, by)
+
+    def _decided(self, connection: Connection, id: str, decision: Decision, by: str) -> Proposal:
         still_open = update(PROPOSALS).where(_C.id == id, _C.decision == Decision.OPEN.value)
         values = {"decision": decision.value, "decided_by": by, "decided_at": self._clock()}
         check(PROPOSALS, values)
-        with self._database.writing() as connection:
-            decided = connection.execute(still_open.values(values)).rowcount
-            proposal = _one(connection, id)
-            if not decided:
-                raise ProposalDecided(
-                    f"the promotion of {proposal.model}:{proposal.version} to {proposal.alias} "
-                    f"is {proposal.decision} already, by {proposal.decided_by}"
-                )
-            return proposal
+        decided = connection.execute(still_open.values(values)).rowcount
+        proposal = _one(connection, id)
+        if not decided:
+            raise ProposalDecided(
+                f"the promotion of {proposal.model}:{proposal.version} to {proposal.alias} "
+                f"is {proposal.decision} already, by {proposal.decided_by}"
+            )
+        return proposal
 
 
 def _one(connection: Connection, id: str) -> Proposal:
@@ -109,4 +130,5 @@ def _proposal(row: Row[Any]) -> Proposal:
         decision=Decision(row.decision),
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        from_version=row.from_version,
     )

@@ -1,4 +1,4 @@
-"""The outputs of one call of a model, and the part of them that one of its requests gets.
+"""One call of a model, and the part of it that one of its requests is.
 
 Cutting every array for every request would cost more than the few rows of it: a part is cut when it
 is looked at, and who writes single rows reads them from lists that are made once a call.
@@ -10,24 +10,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelway.domain.inference import Outputs
-from modelway.domain.tables import Array
+from modelway.domain.tables import Array, Table
 
 
 class Whole:
-    """All that one call gave, a row of it where ``n_rows`` says no more."""
+    """What one call was given, and all that it gave."""
 
-    __slots__ = ("_lists", "n_rows", "outputs")
+    __slots__ = ("__weakref__", "_lists", "n_rows", "outputs", "table")
 
-    def __init__(self, outputs: Outputs, n_rows: int = 1) -> None:
+    def __init__(self, table: Table, outputs: Outputs) -> None:
+        self.table = table
         self.outputs = outputs
-        self.n_rows = n_rows
+        self.n_rows = table.n_rows
         self._lists: Mapping[str, list[Any]] | None = None
 
     @property
     def lists(self) -> Mapping[str, list[Any]]:
         """The outputs as Python's own values, a row an element."""
         if self._lists is None:
-            self._lists = {name: array.tolist() for name, array in self.outputs.items()}
+            self._lists = _lists(self.outputs)
         return self._lists
 
 
@@ -58,7 +59,11 @@ def single_row(outputs: Outputs) -> tuple[Mapping[str, list[Any]], int]:
     """Lists, and the place in each at which the only row of the outputs is."""
     if type(outputs) is Part and outputs.whole.n_rows <= _MOST_LISTED:
         return outputs.whole.lists, outputs.start
-    return Whole(outputs).lists, 0
+    return _lists(outputs), 0
+
+
+def _lists(outputs: Outputs) -> Mapping[str, list[Any]]:
+    return {name: array.tolist() for name, array in outputs.items()}
 
 
 _MOST_LISTED = 512

@@ -1,0 +1,1 @@
+"""Jobs on an SQL database: the queue, and what can be read of it."""

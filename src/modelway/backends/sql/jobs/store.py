@@ -1,0 +1,206 @@
+"""Jobs as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select
+
+from modelway.backends.sql.database import Database
+from modelway.backends.sql.jobs import callbacks, payloads
+from modelway.backends.sql.jobs.moves import DELAYED, LANES, Change, among, held, move, portions
+from modelway.backends.sql.jobs.outbox import announce
+from modelway.backends.sql.jobs.rows import attempt_of, job_of
+from modelway.backends.sql.jobs.waiting import notify
+from modelway.backends.sql.tables import JOB_ATTEMPTS, JOB_OUTBOX, JOB_PAYLOADS, JOBS
+from modelway.domain.errors import IllegalTransition, JobNotFound
+from modelway.domain.jobs import Attempt, Job, JobState, Payload
+from modelway.jobs.ports import QueueDepth
+
+FARTHEST = 10_000
+"""The position of all jobs that are farther back: counting takes too long to be asked often."""
+
+_J, _A = JOBS.c, JOB_ATTEMPTS.c
+_OPEN = select(_J.id).where(among(_J.id), _J.ended_at.is_(None))
+
+
+class SqlJobStore:
+    """``JobStore`` and ``JobEnds``; each method raises StoreUnavailable where it is not reached.
+
+    ``announces`` tells a dispatcher beside the store of each job that may be leased.
+    """
+
+    def __init__(self, database: Database, *, announces: bool = False) -> None:
+        self._database = database
+        self._announces = announces
+
+    def get(self, job_id: str) -> Job:
+        """One job, with its position where it is queued.
+
+        Raises:
+            JobNotFound: there is none with this id.
+        """
+        with self._database.reading() as connection:
+            row = _row(connection, job_id)
+            queued = row.state == JobState.QUEUED
+            return job_of(row, _position(connection, row) if queued else None)
+
+    def page(
+        self, state: JobState | None, endpoint: str | None, before: str | None, n: int
+    ) -> Sequence[Job]:
+        """The newest jobs first; those older than the job ``before``.
+
+        Raises:
+            JobNotFound: there is no job ``before``, or it is of another endpoint.
+        """
+        found: list[Row[Any]] = []
+        with self._database.reading() as connection:
+            last = None if before is None else _row(connection, before)
+            if last is not None and endpoint not in (None, last.endpoint):
+                raise JobNotFound(last.id)
+            for one in JobState if state is None else (state,):
+                rows = select(JOBS).where(_J.state == one.value)
+                if endpoint is not None:
+                    rows = rows.where(_J.endpoint == endpoint)
+                if last is not None:
+                    rows = rows.where(_older(last))
+                newest = rows.order_by(_J.created_at.desc(), _J.id.desc()).limit(n)
+                found += connection.execute(newest).all()
+        found.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        return [job_of(row) for row in found[:n]]
+
+    def result(self, job_id: str) -> Payload | None:
+        """What a job was answered, None where it was not."""
+        with self._database.reading() as connection:
+            return payloads.found(connection, payloads.RESULT, [job_id]).get(job_id)
+
+    def attempts(self, job_id: str) -> Sequence[Attempt]:
+        """Every lease of a job, in order."""
+        ended = select(JOB_ATTEMPTS).where(_A.job == job_id).order_by(_A.number)
+        with self._database.reading() as connection:
+            attempts = [attempt_of(row) for row in connection.execute(ended)]
+            leased = and_(_J.id == job_id, _J.state == JobState.LEASED.value)
+            job = connection.execute(select(JOBS).where(leased)).one_or_none()
+        if job is not None and len(attempts) < job.attempt:
+            attempts.append(Attempt(job.attempt, job.worker, job.leased_at))
+        return attempts
+
+    def ended(self, ids: Collection[str]) -> Collection[str]:
+        """Those of some jobs that are done."""
+        with self._database.reading() as connection:
+            open_ = {
+                one
+                for some in portions(sorted(ids))
+                for one in connection.scalars(_OPEN, {"ids": some})
+            }
+        return set(ids) - open_
+
+    def depths(self) -> Mapping[str, QueueDepth]:
+        """How much waits, by endpoint."""
+        with self._database.reading() as connection:
+            return {name: _depth(connection, name) for name in _endpoints(connection)}
+
+    def retry(self, job_id: str, at: datetime) -> Job:
+        """Queue a job that failed or was cancelled again, with as much time as it had at first.
+
+        Raises:
+            JobNotFound: there is none with this id.
+            IllegalTransition: it is in another state.
+        """
+        with self._database.writing() as connection:
+            job = held(connection, [job_id]).get(job_id)
+            if job is None:
+                raise JobNotFound(job_id)
+            if not JobState(job.state).is_done:
+                raise IllegalTransition(job_id, job.state, JobState.QUEUED)
+            over = at + timedelta(microseconds=_row(connection, job_id).lives_us)
+            values = {
+                **{"tries": 0, "expires_at": over, "due_at": over},
+                **{"error_code": None, "error": None},
+            }
+            move(connection, [job], Change(JobState.QUEUED, at, values=values))
+            if self._announces:
+                announce(connection, [job_id], at)
+            else:
+                notify(connection)
+            callbacks.forget(connection, [job_id], untold=True)  # it has not ended any more
+            return job_of(_row(connection, job_id))
+
+    def forget(self, ended_before: datetime) -> int:
+        """Remove jobs that ended before a time, with all that belongs to them; gives how many."""
+        forgotten = 0
+        for state in (one for one in JobState if one.is_done):
+            # A job ended after it was handed in: the index by that time finds all of them.
+            ended = and_(_J.created_at < ended_before, _J.ended_at < ended_before)
+            old = select(_J.id).where(_J.state == state.value, ended).order_by(_J.created_at)
+            while True:
+                with self._database.writing() as connection:
+                    some = old.limit(_FORGOTTEN).with_for_update(skip_locked=True)
+                    ids = connection.scalars(some).all()
+                    _remove(connection, ids)
+                forgotten += len(ids)
+                if len(ids) < _FORGOTTEN:
+                    break
+        return forgotten
+
+
+_FORGOTTEN = 1000
+"""How many are removed in one transaction: others want to write meanwhile."""
+
+
+def _row(connection: Connection, job_id: str) -> Row[Any]:
+    row = connection.execute(select(JOBS).where(_J.id == job_id)).one_or_none()
+    if row is None:
+        raise JobNotFound(job_id)
+    return row
+
+
+def _older(job: Row[Any]) -> ColumnElement[bool]:
+    at = _J.created_at
+    return and_(at <= job.created_at, or_(at < job.created_at, _J.id < job.id))
+
+
+def _position(connection: Connection, job: Row[Any]) -> int:
+    """1 for the next of its endpoint; ``FARTHEST`` for each that is farther back."""
+    same_lane = and_(_J.lane == job.lane, or_(_J.created_at < job.created_at, _older(job)))
+    ahead = select(_J.id).where(_J.endpoint == job.endpoint, or_(_J.lane < job.lane, same_lane))
+    some = ahead.limit(FARTHEST - 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one()) + 1
+
+
+def _endpoints(connection: Connection) -> list[str]:
+    """Every endpoint of a job, found one after the other: there are few, and many jobs."""
+    names: list[str] = []
+    after = select(func.min(_J.endpoint))
+    name = connection.scalar(after)
+    while name is not None:
+        names.append(name)
+        name = connection.scalar(after.where(_J.endpoint > name))
+    return names
+
+
+def _depth(connection: Connection, endpoint: str) -> QueueDepth:
+    counted = select(_J.lane, func.count().label("n"), func.min(_J.created_at).label("oldest"))
+    lines = counted.where(_J.endpoint == endpoint, _J.lane <= LANES[JobState.FAILED])
+    rows = connection.execute(lines.group_by(_J.lane)).all()
+    lanes = {row.lane: row.n for row in rows}
+    waiting = [row for row in rows if row.lane <= DELAYED]
+    return QueueDepth(
+        endpoint,
+        queued=sum(row.n for row in waiting),
+        leased=lanes.get(LANES[JobState.LEASED], 0),
+        dead=lanes.get(LANES[JobState.FAILED], 0),
+        oldest=min((row.oldest for row in waiting), default=None),
+    )
+
+
+def _remove(connection: Connection, ids: Sequence[str]) -> None:
+    for some in portions(ids):
+        connection.execute(delete(JOB_OUTBOX).where(JOB_OUTBOX.c.job.in_(some)))
+        connection.execute(delete(JOB_ATTEMPTS).where(_A.job.in_(some)))
+        theirs = JOB_PAYLOADS.c.job.in_(some) & (JOB_PAYLOADS.c.part != payloads.UPLOAD)
+        connection.execute(delete(JOB_PAYLOADS).where(theirs))
+        callbacks.forget(connection, some)
+        connection.execute(delete(JOBS).where(_J.id.in_(some)))

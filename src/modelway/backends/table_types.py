@@ -1,0 +1,89 @@
+"""The types of columns of tables: what a table is made with, for rows that came from elsewhere.
+
+Whatever has no type of its own in every database is text.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+Kind = TypeEngine[Any]
+
+_ID_LENGTH = 255
+"""As long as an id of text may be, since MariaDB has no index of longer ones."""
+
+TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+ID = sa.String(_ID_LENGTH).with_variant(
+    # Two ids that differ in case only are two.
+    mysql.VARCHAR(_ID_LENGTH, charset="utf8mb4", collation="utf8mb4_bin"),
+    *("mysql", "mariadb"),
+)
+TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+TIME_WITH_ZONE = sa.DateTime(timezone=True).with_variant(
+    mysql.DATETIME(fsp=6), *("mysql", "mariadb")
+)
+_OF_PYTHON: dict[type, Kind] = {
+    bool: sa.Boolean(),
+    int: sa.BigInteger(),
+    float: sa.Double(),
+    str: TEXT,
+    datetime.datetime: TIME,
+    datetime.date: sa.Date(),
+    uuid.UUID: sa.Uuid(),
+}
+_KINDS: tuple[tuple[type[Kind], Kind], ...] = (
+    (sa.Boolean, sa.Boolean()),
+    (sa.Integer, sa.BigInteger()),
+    (sa.Float, sa.Double()),
+    (sa.Date, sa.Date()),
+    (sa.Uuid, sa.Uuid()),
+)
+
+
+def of_python(kind: type) -> Kind:
+    """The type for values of a type of Python."""
+    return _OF_PYTHON.get(kind, TEXT)
+
+
+def of_table(kind: Kind, *, is_sqlite: bool) -> Kind:
+    """The type for values that are read of a column of another table.
+
+    SQLite has numbers and text, whatever its columns are declared as.
+    """
+    if is_sqlite:
+        if isinstance(kind, sa.Integer | sa.Boolean):
+            return sa.BigInteger()
+        return sa.Double() if isinstance(kind, sa.Numeric | sa.Float) else TEXT
+    for one, found in _KINDS:
+        if isinstance(kind, one):
+            return found
+    if isinstance(kind, sa.DateTime):
+        return TIME_WITH_ZONE if kind.timezone else TIME
+    if isinstance(kind, sa.Numeric):
+        return sa.Numeric(kind.precision, kind.scale)
+    return TEXT
+
+
+def as_id(kind: Kind) -> Kind:
+    """The type for ids, where it is ``kind`` for other values."""
+    return ID if isinstance(kind, sa.String) else kind
+
+
+def as_value(value: object, kind: Kind) -> object:
+    """A value as a column takes it; what is not a number is none, as in every database."""
+    if isinstance(value, float | decimal.Decimal) and value != value:
+        return None
+    if isinstance(value, list | dict) and not isinstance(kind, sa.JSON | sa.ARRAY):
+        # As text, so that a column of numbers refuses it as it does any text.
+        return json.dumps(value, default=str)
+    if value is None or not isinstance(kind, sa.String) or isinstance(value, str):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

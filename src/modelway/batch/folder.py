@@ -1,0 +1,161 @@
+"""The folder of parts beside an output: what is done, and how it comes to be done.
+
+``OUTPUT.parts/`` holds the manifest, and of each part its rows, its errors if it has some, and last
+``NUMBER.json``, which says that it is done. A file is written under another name, brought to the
+disk and renamed, so that whatever has its own name is whole, whenever a run is ended. One process
+has the folder at a time; the lock is given up with its end, however that comes.
+
+Source: rename(2), fsync(2), flock(2).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from modelway.batch.manifest import Manifest, decoded, encoded
+from modelway.batch.parts import Done
+from modelway.domain.errors import Conflict, InvalidInput
+
+_TEMPORARY = ".tmp"
+_OVER = "finished.json"
+
+
+class PartsFolder:
+    """The parts of ``output``; ``run`` sets apart what different runs are writing."""
+
+    def __init__(self, output: Path, run: str = "") -> None:
+        self.output = output
+        self._run = run
+        self.path = output.with_name(f"{output.name}.parts")
+        self._manifest = self.path / "manifest.json"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have the folder, made if there is none.
+
+        Raises:
+            Conflict: another process has it.
+            InvalidInput: it cannot be made.
+        """
+        try:
+            self.path.mkdir(exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise InvalidInput(f"{self.path} cannot be made: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict(f"another process is making {self.output} right now") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def manifest(self) -> Manifest | None:
+        """The manifest of the run that was begun; None if none was. Raises LoadFailed."""
+        if not self._manifest.exists():
+            return None
+        return decoded(self._manifest.read_bytes(), self._manifest)
+
+    def begin(self, manifest: Manifest) -> None:
+        """Keep the manifest of a run."""
+        self._write(self._manifest, encoded(manifest))
+
+    def rows_of(self, part: int) -> Path:
+        """Where the rows of a part are."""
+        return self.path / f"{part:08}.rows"
+
+    def begun(self, part: int) -> Path:
+        """Where the rows of a part are written before all of them are there."""
+        return self._temporary(self.rows_of(part))
+
+    def errors_of(self, part: int) -> Path:
+        """Where the errors of a part are, if it has some."""
+        return self.path / f"{part:08}.errors"
+
+    def done(self, part: int) -> Done | None:
+        """What became of a part; None if it is not done."""
+        try:
+            return msgspec.json.decode((self.path / f"{part:08}.json").read_bytes(), type=Done)
+        except FileNotFoundError:
+            return None
+
+    def finish(self, part: int, rows: Path | None, errors: bytes, done: Done) -> None:
+        """Have a part be done, whose rows were written to ``rows``, a temporary name.
+
+        None where they are elsewhere, as safe as they can be there.
+        """
+        if errors:
+            self._write(self.errors_of(part), errors)
+        if rows is not None:
+            published(rows, self.rows_of(part))
+        self._write(self.path / f"{part:08}.json", msgspec.json.encode(done))
+
+    def leave(self, part: int, errors: bytes) -> None:
+        """Keep the errors of a part that is not done, and nothing else of it."""
+        self._write(self.errors_of(part), errors)
+        self.begun(part).unlink(missing_ok=True)
+
+    def over(self) -> Done | None:
+        """What became of all, where the output was made and only the folder is to be removed."""
+        try:
+            return msgspec.json.decode((self.path / _OVER).read_bytes(), type=Done)
+        except FileNotFoundError:
+            return None
+
+    def remove(self, all_of_it: Done) -> None:
+        """Remove the folder, now that the output is there; a kill on the way leaves ``over``."""
+        over = self.path / _OVER
+        self._write(over, msgspec.json.encode(all_of_it))
+        for one in self.path.iterdir():
+            if one != over:
+                one.unlink()
+        self.forget()
+
+    def has_done(self) -> bool:
+        """Whether any part is done."""
+        return any(one.stem.isdecimal() for one in self.path.glob("*.json"))
+
+    def forget(self) -> None:
+        """Remove the folder, whatever is in it."""
+        shutil.rmtree(self.path)
+
+    def clean(self) -> None:
+        """Remove what was being written when a run was ended."""
+        for one in self.path.glob(f"*{_TEMPORARY}"):
+            one.unlink()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        part = self._temporary(path)
+        part.write_bytes(content)
+        published(part, path)
+
+    def _temporary(self, path: Path) -> Path:
+        return temporary(path.with_name(f"{path.name}.{self._run}") if self._run else path)
+
+
+def temporary(path: Path) -> Path:
+    """The name under which a file is written that will be at ``path``."""
+    return path.with_name(path.name + _TEMPORARY)
+
+
+def published(part: Path, path: Path) -> None:
+    """Bring a file that was written to the disk, and to its name."""
+    _synced(part)
+    part.replace(path)
+    _synced(path.parent)
+
+
+def _synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""Operations on jobs: how they stand, again, not any more, and how much waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from modelway.access.keys import Key
+from modelway.access.permitting import permit_endpoint
+from modelway.composition.control import Control, now
+from modelway.composition.model_operations import Nothing
+from modelway.composition.operations import Operation
+from modelway.domain.errors import InvalidInput
+from modelway.domain.jobs import Attempt, Job, JobState
+from modelway.domain.urls import without_secrets
+from modelway.jobs.callbacks import Callback
+from modelway.jobs.ports import QueueDepth
+
+_MOST = 1000
+
+
+class SomeJobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The newest jobs in a state, of a model, older than the job ``before``."""
+
+    state: JobState | None = None
+    model: str | None = None
+    before: str | None = None
+    limit: int = 100
+
+
+class OfJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A job, by its id."""
+
+    id: str
+
+
+class ShownJob(msgspec.Struct, frozen=True):
+    """A job with its attempts, and who was told of its end."""
+
+    job: Job
+    attempts: Sequence[Attempt]
+    callbacks: Sequence[Callback]
+
+
+def _list(control: Control, of: SomeJobs, _: str) -> Sequence[Job]:
+    if not 1 <= of.limit <= _MOST:
+        raise InvalidInput(f"limit: expected 1 to {_MOST}, got {of.limit}")
+    found = control.store.jobs.page(of.state, of.model, of.before, of.limit)
+    return [
+        one if one.callback is None else replace(one, callback=without_secrets(one.callback))
+        for one in found
+    ]
+
+
+def _show(control: Control, of: OfJob, _: str) -> ShownJob:
+    jobs = control.store.jobs
+    return ShownJob(jobs.get(of.id), jobs.attempts(of.id), jobs.callbacks(of.id))
+
+
+def _retry(control: Control, of: OfJob, _: str) -> Job:
+    return control.store.jobs.retry(of.id, now())
+
+
+def _cancel(control: Control, of: OfJob, _: str) -> Job:
+    return control.store.jobs.cancel(of.id)
+
+
+def _depths(control: Control, _: Nothing, __: str) -> Sequence[QueueDepth]:
+    found = control.store.jobs.depths()
+    return [found[name] for name in sorted(found)]
+
+
+def _one(control: Control, of: OfJob, key: Key) -> None:
+    """Do nothing if the key is for the job's endpoint. Raises Forbidden, JobNotFound."""
+    permit_endpoint(key, control.store.jobs.get(of.id).endpoint)
+
+
+LIST = Operation("GET", "/jobs", SomeJobs, _list)
+SHOW = Operation("GET", "/jobs/{id}", OfJob, _show, confine=_one)
+RETRY = Operation("POST", "/jobs/{id}/retry", OfJob, _retry, "job.retry", confine=_one)
+CANCEL = Operation("DELETE", "/jobs/{id}", OfJob, _cancel, "job.cancel", confine=_one)
+DEPTHS = Operation("GET", "/jobs/depths", Nothing, _depths)
+
+JOB_OPERATIONS = (LIST, DEPTHS, SHOW, RETRY, CANCEL)

@@ -1,0 +1,254 @@
+"""A worker: takes jobs, has them answered, and says what came of each.
+
+    queue.lease ──> answering.answer ──> queue.complete, queue.fail
+         (thread)        (event loop)              (thread)
+
+Several turns of this run at a time, so that one is answered while another is stored. While jobs are
+answered their leases are extended. A worker that dies leaves leases that run out: its jobs go to
+others, and one that has cost several workers their lives is answered alone, then no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol, TypeVar
+
+from modelway.domain.errors import (
+    InvalidInput,
+    ModelCrashed,
+    ModelwayError,
+    PredictFailed,
+    Unavailable,
+)
+from modelway.domain.jobs import Payload
+from modelway.jobs.ports import Failed, JobQueue, Leased, Succeeded
+from modelway.jobs.retrying import Retrying
+
+_log = logging.getLogger("modelway.jobs")
+
+_WAIT_S = 1.0
+"""So long a worker waits for jobs before it looks whether it is to end."""
+
+_AWAY_S = 1.0
+"""So long it waits where the store is away."""
+
+_ALONE_FROM = 3
+"""A job that two attempts have not ended may be what ended them, so it goes alone."""
+
+_EXTENSIONS = 3
+"""So often a lease is extended before it would run out."""
+
+Result = TypeVar("Result")
+
+
+class Answering(Protocol):
+    """Who answers jobs; every method on the event loop.
+
+    ``endpoints`` are those whose jobs can be answered here.
+    ``answer`` gives a result or an error for each of some jobs of one endpoint, in their order.
+    """
+
+    def endpoints(self) -> Sequence[str]:
+        """The names."""
+        ...
+
+    async def answer(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
+        """What comes of each job."""
+        ...
+
+
+class JobMeter(Protocol):
+    """Who counts what comes of jobs; on the event loop."""
+
+    def ended(self, endpoint: str, outcome: str, jobs: int) -> None:
+        """Attempts ended as ``succeeded``, ``failed``, ``retried`` or ``lost`` (another has it)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkBounds:
+    """How much is taken at a time and for how long; ``turns`` run at once."""
+
+    jobs: int = 64
+    n_bytes: int = 16 * 1024 * 1024
+    lease_s: float = 30.0
+    turns: int = 2
+    drain_s: float = 4.0
+
+
+class Worker:
+    """Works until told to stop; ``name`` is what attempts are noted under."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        answering: Answering,
+        meter: JobMeter,
+        name: str,
+        bounds: WorkBounds | None = None,
+        retrying: Retrying | None = None,
+    ) -> None:
+        self._queue = queue
+        self._answering = answering
+        self._meter = meter
+        self._name = name
+        self._bounds = bounds or WorkBounds()
+        self._retrying = retrying or Retrying()
+        self._is_away = False
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Work until ``stopped`` is set, then end what was begun, in the time there is for it.
+
+        What is not ended by then is given back.
+        """
+        turns = [asyncio.create_task(self._turns(stopped)) for _ in range(self._bounds.turns)]
+        stopping = asyncio.create_task(stopped.wait())
+        try:
+            await asyncio.wait([stopping, *turns], return_when=asyncio.FIRST_COMPLETED)
+            for turn in turns:
+                if turn.done():  # nothing that is expected ends it before it is told to
+                    turn.result()
+            await asyncio.wait(turns, timeout=self._bounds.drain_s)
+        finally:
+            stopping.cancel()
+            for turn in turns:
+                turn.cancel()
+            await asyncio.gather(stopping, *turns, return_exceptions=True)
+
+    async def _turns(self, stopped: asyncio.Event) -> None:
+        while not stopped.is_set():
+            endpoints = self._answering.endpoints()
+            jobs = await self._stored(partial(self._leased, endpoints))
+            if jobs:
+                await self._worked(jobs)
+            elif jobs is not None:
+                await self._wait(endpoints)
+            else:
+                await asyncio.sleep(_AWAY_S)
+
+    async def _wait(self, endpoints: Sequence[str]) -> None:
+        """Wait for jobs; all turns that do so wait together."""
+        if self._waiting is None or self._waiting.done():
+            waits = partial(self._queue.wait, endpoints, _WAIT_S)
+            self._waiting = asyncio.create_task(self._stored(waits))
+        await asyncio.shield(self._waiting)
+
+    def _leased(self, endpoints: Sequence[str]) -> Sequence[Leased]:
+        bounds = self._bounds
+        return self._queue.lease(endpoints, bounds.jobs, bounds.n_bytes, self._name, bounds.lease_s)
+
+    async def _worked(self, jobs: Sequence[Leased]) -> None:
+        """Answer jobs, and say what came of them; those that are not answered are given back."""
+        keeping = asyncio.create_task(self._kept(jobs))
+        try:
+            for some in self._apart(jobs):
+                outcomes = await self._answered(some)
+                await self._told(some, outcomes)
+        except asyncio.CancelledError:
+            ended = Unavailable("the worker ended before it was answered")
+            now = datetime.now(UTC)
+            given = [
+                Failed(one.id, one.token, ended.code, ended.message, now, counts=False)
+                for one in jobs
+            ]
+            await asyncio.shield(self._stored(partial(self._queue.fail, given)))
+            raise
+        finally:
+            keeping.cancel()
+
+    def _apart(self, jobs: Sequence[Leased]) -> list[Sequence[Leased]]:
+        """The jobs that are answered together, and those that are answered alone."""
+        from_try = min(_ALONE_FROM, self._retrying.attempts + 1)
+        together = [one for one in jobs if one.tries < from_try]
+        alone = [[one] for one in jobs if one.tries >= from_try]
+        return [together, *alone] if together else [*alone]
+
+    async def _answered(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
+        if jobs[0].tries > self._retrying.attempts:
+            words = f"{jobs[0].tries - 1} attempts ended without an answer: their workers died"
+            return [ModelCrashed(words)]
+        try:
+            return await self._answering.answer(jobs)
+        except ModelwayError as error:
+            return [error] * len(jobs)
+        except Exception as error:  # noqa: BLE001 - the worker goes on, whatever a model gave
+            _log.exception("jobs could not be answered")
+            return [PredictFailed(f"{type(error).__name__}: {error}")] * len(jobs)
+
+    async def _told(
+        self, jobs: Sequence[Leased], outcomes: Sequence[Payload | ModelwayError]
+    ) -> None:
+        """Say what came of jobs, for as long as it takes for the store to hear it."""
+        now = datetime.now(UTC)
+        done: list[Succeeded] = []
+        failed: list[Failed] = []
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Payload):
+                done.append(Succeeded(job.id, job.token, outcome))
+            else:
+                at = self._retrying.at(job.tries, outcome, now)
+                failed.append(Failed(job.id, job.token, outcome.code, outcome.message, at))
+        endpoint = jobs[0].endpoint
+        kept, unkept = await self._completed(done)
+        failed += unkept
+        noted = await self._insisted(partial(self._queue.fail, failed)) if failed else ()
+        retried = sum(one.id in noted and one.retry_at is not None for one in failed)
+        self._count(endpoint, "succeeded", len(kept))
+        self._count(endpoint, "retried", retried)
+        self._count(endpoint, "failed", len(noted) - retried)
+        self._count(endpoint, "lost", len(jobs) - len(kept) - len(noted))
+
+    async def _completed(
+        self, done: Sequence[Succeeded]
+    ) -> tuple[Collection[str], Sequence[Failed]]:
+        """Which results were kept, and those of which the store takes none, for good."""
+        if not done:
+            return (), ()
+        try:
+            return await self._insisted(partial(self._queue.complete, done)), ()
+        except InvalidInput as error:
+            if len(done) == 1:
+                (one,) = done
+                return (), [Failed(one.id, one.token, error.code, error.message)]
+        each = [await self._completed([one]) for one in done]
+        kept = [id for ids, _ in each for id in ids]
+        return kept, [one for _, failed in each for one in failed]
+
+    def _count(self, endpoint: str, outcome: str, jobs: int) -> None:
+        if jobs:
+            self._meter.ended(endpoint, outcome, jobs)
+
+    async def _kept(self, jobs: Sequence[Leased]) -> None:
+        """Extend leases until cancelled."""
+        lease_s = self._bounds.lease_s
+        while True:
+            await asyncio.sleep(lease_s / _EXTENSIONS)
+            await self._stored(partial(self._queue.extend, jobs, lease_s))
+
+    async def _insisted(self, asked: Callable[[], Result]) -> Result:
+        """What the store says, asked until it does: no result is lost because it was away."""
+        while True:
+            found = await self._stored(asked)
+            if found is not None:
+                return found
+            await asyncio.sleep(_AWAY_S)
+
+    async def _stored(self, asked: Callable[[], Result]) -> Result | None:
+        """What the store says, in a thread; None where it is away, which is said once."""
+        try:
+            found = await asyncio.to_thread(asked)
+        except Unavailable as error:
+            if not self._is_away:
+                _log.warning("jobs wait: %s", error.message)
+            self._is_away = True
+            return None
+        if self._is_away:
+            _log.info("the store is back")
+        self._is_away = False
+        return found

@@ -1,0 +1,304 @@
+"""What tables promise to bulk scoring: any split gives the same rows, and an id is there once."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from modelway.backends.table_place import TablePlace
+from modelway.backends.table_reading import TableReader, TableSplitter, table_fingerprint
+from modelway.backends.table_writing import TableWriter, made, replaced
+from modelway.batch.parts import PartSize
+from modelway.composition.batch_types import table_kind
+from modelway.domain.errors import (
+    BadValue,
+    Conflict,
+    InvalidInput,
+    SignatureMismatch,
+    SourceNotFound,
+)
+from modelway.domain.signature import Column, Datatype, Signature
+from modelway.inference.validation import Validator
+from support.stores import KINDS, empty_database, rows_of
+
+SIGNATURE = Signature(
+    columns=(
+        Column("amount", "amount", Datatype.FP64, nullable=True),
+        Column("is_new", "is_new", Datatype.BOOL),
+        Column("50% off", "50% off", Datatype.STRING, nullable=True),
+    )
+)
+KINDS_OF = {"id": int, "amount": float, "is_new": bool, "50% off": str, "seen": datetime.datetime}
+TYPES = {name: table_kind(kind) for name, kind in KINDS_OF.items()}
+N_ROWS = 250
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of each kind."""
+    with empty_database(request.param, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def place(url: str) -> Iterator[TablePlace]:
+    """A table that is not there yet."""
+    found = TablePlace(f"{url}?table=things")
+    yield found
+    found.database.close()
+
+
+def things(first: int = 0, n: int = N_ROWS) -> dict[str, list[Any]]:
+    """Rows by column; the ids have gaps."""
+    numbers = range(first, first + n)
+    return {
+        "id": [k * 3 for k in numbers],
+        "amount": [None if k % 7 == 0 else k + 1e-13 for k in numbers],
+        "is_new": [k % 2 == 0 for k in numbers],
+        "50% off": [f"ö'{k}\t\\" if k % 5 else None for k in numbers],
+        "seen": [datetime.datetime(2026, 1, 1, 12, 0, k % 60, 250_000) for k in numbers],
+    }
+
+
+def written(place: TablePlace, *parts: dict[str, list[Any]]) -> None:
+    """Write rows, the table being made first."""
+    writer = TableWriter(place, made(place, TYPES, "id"), "id")
+    for part in parts:
+        writer.write(part)
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [1, 37, 250, 131_072])
+@pytest.mark.parametrize("batch_rows", [1, 64])
+def test_a_reader_gives_the_same_rows_whatever_the_split(
+    place: TablePlace, size: int, batch_rows: int
+) -> None:
+    n_rows = 20 if size * batch_rows == 1 else N_ROWS
+    sent = things(n=n_rows)
+    written(place, sent)
+    spans = list(TableSplitter("id", PartSize(rows=size)).spans(place))
+    assert len(spans) == -(-n_rows // size)
+    numbers: list[int] = []
+    found: dict[str, list[Any]] = {name: [] for name in sent}
+    for span in spans:
+        for rows in TableReader(None, "id", SIGNATURE).read(place, span, batch_rows):
+            assert len(rows.numbers) <= batch_rows
+            numbers += rows.numbers
+            checked = rows.check(Validator(SIGNATURE, strict=True)).table
+            assert checked.n_rows == len(rows.numbers)
+            for name, values in rows.kept().items():
+                found[name] += list(values)  # type: ignore[arg-type] # no Arrow here
+    assert numbers == list(range(1, n_rows + 1))
+    assert found["id"] == sent["id"]
+    assert found["amount"] == sent["amount"]
+    assert found["50% off"] == sent["50% off"]
+    assert [bool(one) for one in found["is_new"]] == sent["is_new"]
+    assert [datetime.datetime.fromisoformat(str(one)) for one in found["seen"]] == sent["seen"]
+
+
+def test_a_row_that_is_there_already_is_brought_up_to_date(url: str, place: TablePlace) -> None:
+    written(place, things(0, 100))
+    later = things(50, 100) | {"amount": [0.5] * 100}
+    written(place, later, later)
+    halves = "SELECT count(*) FROM things WHERE amount = 0.5"
+    assert rows_of(url, "SELECT count(*) FROM things") == [(150,)]
+    assert rows_of(url, halves) == [(100,)]
+    # Of an id that some rows have twice, the last is the one that stays.
+    twice = {name: [values[0], values[0]] for name, values in things(0, 1).items()}
+    written(place, twice | {"amount": [1.0, 2.0]})
+    assert rows_of(url, "SELECT amount FROM things WHERE id = 0") == [(2.0,)]
+
+
+def test_a_database_of_which_nothing_is_known_has_an_id_once_too(
+    url: str, place: TablePlace
+) -> None:
+    table = made(place, {"id": sa.BigInteger(), "amount": sa.Double()}, "id")
+    for amount in (1.0, 2.0):
+        rows = [{"id": k, "amount": amount} for k in range(10)]
+        with place.database.writing() as connection:
+            replaced(connection, table, "id", rows)
+    assert rows_of(url, "SELECT count(*), min(amount) FROM things") == [(10, 2.0)]
+
+
+def test_rows_that_come_or_go_in_a_part_end_the_run(url: str, place: TablePlace) -> None:
+    written(place, things())
+    first, second, *_ = TableSplitter("id", PartSize(rows=100)).spans(place)
+    reader = TableReader(("id",), "id", SIGNATURE)
+    rows_of(url, "DELETE FROM things WHERE id = 30")
+    with pytest.raises(Conflict, match="of 100 rows from id 0 to 297 it has 99"):
+        list(reader.read(place, first, 64))
+    written(place, {name: values * 1 for name, values in things(400, 1).items()})
+    assert sum(len(one.numbers) for one in reader.read(place, second, 64)) == 100
+    more = "INSERT INTO things SELECT 301, amount, is_new, {0}, seen FROM things WHERE id = 300"
+    quoted = "`50% off`" if url.startswith("mariadb") else '"50% off"'
+    rows_of(url, more.format(quoted))
+    with pytest.raises(Conflict, match="it has 101"):
+        list(reader.read(place, second, 64))
+
+
+def test_ids_of_text_are_told_apart_by_their_case(url: str, place: TablePlace) -> None:
+    ids = ["b", "a", "B", "A", "ä"]
+    table = made(place, {"id": table_kind(str), "n": table_kind(int)}, "id")
+    TableWriter(place, table, "id").write({"id": ids, "n": list(range(5))})
+    spans = list(TableSplitter("id", PartSize(rows=2)).spans(place))
+    assert [one.n_rows for one in spans] == [2, 2, 1]
+    reader = TableReader(None, "id", Signature(columns=SIGNATURE.columns[:1]))
+    found = [
+        one for span in spans for rows in reader.read(place, span, 1) for one in rows.columns["id"]
+    ]
+    assert sorted(found) == sorted(ids)
+
+
+def test_ids_may_be_uuids_where_the_database_has_them(url: str, place: TablePlace) -> None:
+    ids = sorted(uuid.UUID(int=k) for k in range(5))
+    table = made(place, {"id": table_kind(uuid.UUID), "n": table_kind(int)}, "id")
+    TableWriter(place, table, "id").write({"id": ids, "n": list(range(5))})
+    spans = list(TableSplitter("id", PartSize(rows=2)).spans(place))
+    reader = TableReader(None, "id", Signature(columns=SIGNATURE.columns[:1]))
+    found = [
+        str(one)
+        for span in spans
+        for rows in reader.read(place, span, 9)
+        for one in rows.columns["id"]
+    ]
+    assert [one.replace("-", "") for one in found] == [one.hex for one in ids]
+
+
+def test_decimal_numbers_are_numbers_for_the_model(url: str, place: TablePlace) -> None:
+    table = made(place, {"id": sa.BigInteger(), "amount": sa.Numeric(12, 2)}, "id")
+    amounts = [decimal.Decimal("0.10"), decimal.Decimal("1250000000.25"), None]
+    TableWriter(place, table, "id").write({"id": [1, 2, 3], "amount": amounts})
+    signature = Signature(columns=SIGNATURE.columns[:1])
+    (span,) = TableSplitter(None).spans(place)
+    (rows,) = TableReader(None, None, signature).read(place, span, 10)
+    matrix = rows.check(Validator(signature, strict=True)).table.matrix
+    assert matrix[:2, 0].tolist() == [0.1, 1250000000.25]
+    assert matrix[2, 0] != matrix[2, 0]
+
+
+@pytest.mark.services
+def test_a_decimal_number_that_is_infinite_is_its_rows_fault(tmp_path: Path) -> None:
+    signature = Signature(columns=SIGNATURE.columns[:1])
+    with empty_database("postgresql", tmp_path) as url:
+        rows_of(url, "CREATE TABLE things (id BIGINT PRIMARY KEY, amount NUMERIC)")
+        rows_of(url, "INSERT INTO things VALUES (1, 'Infinity'), (2, '-Infinity'), (3, 'NaN')")
+        place = TablePlace(f"{url}?table=things")
+        (span,) = TableSplitter(None).spans(place)
+        (rows,) = TableReader(None, None, signature).read(place, span, 10)
+        with pytest.raises(SignatureMismatch) as refused:
+            rows.check(Validator(signature, strict=True))
+        # The rows are told from each other, so that these two alone are listed.
+        found = [one.message for one in refused.value.problems]
+        assert found == [
+            f"row {k}, amount: expected a number, got a number too large" for k in (0, 1)
+        ]
+        place.database.close()
+
+
+def test_a_value_that_a_column_cannot_hold_is_refused(place: TablePlace) -> None:
+    # SQLite's columns hold whatever they are given, except where the driver reads text as a time.
+    is_sqlite = place.database.dialect == "sqlite"
+    kind, value = (sa.DateTime(), "soon") if is_sqlite else (sa.SmallInteger(), 1_000_000)
+    table = made(place, {"id": sa.BigInteger(), "n": kind}, "id")
+    with pytest.raises(InvalidInput, match="cannot hold"):
+        TableWriter(place, table, "id").write({"id": [1], "n": [value]})
+
+
+REFUSED: dict[str, tuple[str, ...]] = {
+    "large": ("sqlite", "postgresql", "mysql"),
+    "missing": ("sqlite", "postgresql", "mysql"),
+    "nested": ("postgresql", "mysql"),
+    "nul": ("postgresql",),
+    "long id": ("postgresql", "mysql"),
+    "infinite": ("mysql",),
+}
+"""Which databases cannot hold which of the rows below."""
+HELD = """CREATE TABLE things (
+    id VARCHAR(255) PRIMARY KEY, n BIGINT NOT NULL, x DOUBLE PRECISION, t TEXT
+)"""
+
+
+@pytest.mark.parametrize("which", REFUSED)
+def test_a_row_that_cannot_be_held_is_refused_and_none_of_those_with_it_is_written(
+    url: str, place: TablePlace, which: str
+) -> None:
+    columns = {"id": table_kind(str), "n": sa.BigInteger(), "x": sa.Double(), "t": table_kind(str)}
+    is_mariadb = place.database.dialect == "mysql"
+    rows_of(url, HELD.replace("(255)", "(255) COLLATE utf8mb4_bin") if is_mariadb else HELD)
+    row: dict[str, Any] = {"id": "b", "n": 1, "x": 0.5, "t": "text"}
+    changed: dict[str, dict[str, Any]] = {
+        "large": {"n": 2**70},
+        "missing": {"n": None},
+        "nested": {"n": {"a": [1]}},
+        "nul": {"t": "\0"},
+        "long id": {"id": "b" * 256},
+        "infinite": {"x": float("inf")},
+    }
+    row |= changed[which]
+    good = {"id": "a", "n": 1, "x": 0.5, "t": "text"}
+    writer = TableWriter(place, made(place, columns, "id"), "id")
+    if place.database.dialect not in REFUSED[which]:
+        writer.write({name: [good[name], row[name]] for name in good})
+        assert rows_of(url, "SELECT count(*) FROM things") == [(2,)]
+        return
+    with pytest.raises(InvalidInput):
+        writer.write({name: [good[name], row[name]] for name in good})
+    assert rows_of(url, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_a_row_never_replaces_one_of_another_id(url: str, place: TablePlace) -> None:
+    create = "CREATE TABLE things (id BIGINT PRIMARY KEY, n BIGINT UNIQUE)"
+    rows_of(url, create, "INSERT INTO things VALUES (3, 7)")
+    types = {"id": sa.BigInteger(), "n": sa.BigInteger()}
+    with pytest.raises(InvalidInput, match="things"):
+        TableWriter(place, made(place, types, "id"), "id").write({"id": [5], "n": [7]})
+    assert rows_of(url, "SELECT id, n FROM things") == [(3, 7)]
+
+
+@pytest.mark.services
+def test_ids_that_a_collation_takes_for_the_same_are_refused(tmp_path: Path) -> None:
+    create = "CREATE TABLE things (id VARCHAR(9) COLLATE {}, n BIGINT UNIQUE, UNIQUE (id))"
+    types = {"id": table_kind(str), "x": sa.Double()}
+    with empty_database("mariadb", tmp_path) as url:
+        rows_of(url, create.format("utf8mb4_general_ci"), "ALTER TABLE things ADD x DOUBLE")
+        place = TablePlace(f"{url}?table=things")
+        with pytest.raises(InvalidInput, match="by its collation utf8mb4_general_ci"):
+            made(place, types, "id")
+        rows_of(url, "ALTER TABLE things MODIFY id VARCHAR(9) COLLATE utf8mb4_bin")
+        # What is unique and not written is no row's double.
+        TableWriter(place, made(place, types, "id"), "id").write({"id": ["a", "A"], "x": [1, 2]})
+        assert rows_of(url, "SELECT count(*) FROM things") == [(2,)]
+        place.database.close()
+
+
+def test_a_table_is_known_by_its_columns(url: str, place: TablePlace) -> None:
+    written(place, things(0, 1))
+    first = table_fingerprint(place)
+    written(place, things(1, 1))
+    assert table_fingerprint(place) == first
+    rows_of(url, "ALTER TABLE things ADD COLUMN more INTEGER")
+    again = TablePlace(place.text)
+    assert table_fingerprint(again) != first
+    again.database.close()
+    nothing = TablePlace(f"{url}?table=nothing")
+    with pytest.raises(SourceNotFound, match="table=nothing"):
+        table_fingerprint(nothing)
+    nothing.database.close()
+
+
+def test_a_password_is_never_shown() -> None:
+    place = TablePlace("postgresql://me:geheim@db/loans?table=risk.loans&sslpassword=auch")
+    assert place.shown == "postgresql://me:***@db/loans?table=risk.loans"
+    assert (place.schema, place.name) == ("risk", "loans")
+    with pytest.raises(BadValue) as refused:
+        TablePlace("postgresql://me:geheim@db/loans")
+    assert "geheim" not in refused.value.message
+    with pytest.raises(BadValue, match="cannot be read"):
+        TablePlace("://?table=x")

@@ -1,0 +1,170 @@
+"""A worker on a real queue: jobs that fail, cannot be kept, or cost workers their lives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from modelway.backends.sql.store import Store, open_store
+from modelway.domain.errors import InvalidInput, ModelwayError, PredictFailed
+from modelway.domain.jobs import JobState, Payload
+from modelway.jobs.ports import Leased
+from modelway.jobs.retrying import Retrying
+from modelway.jobs.working import WorkBounds, Worker
+from support.jobs import JSON, lease, new_job
+
+MOST_S = 20.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'jobs.sqlite'}") as store:
+        yield store
+
+
+class Answers:
+    """Answers each job by a rule; ``asked`` are the jobs of every call."""
+
+    def __init__(self, rule: Callable[[Leased], Payload | ModelwayError]) -> None:
+        self._rule = rule
+        self.asked: list[list[str]] = []
+
+    def endpoints(self) -> Sequence[str]:
+        """The one of the tests."""
+        return ["loan"]
+
+    async def answer(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
+        """What the rule says; what it raises fails them all."""
+        self.asked.append([job.id for job in jobs])
+        return [self._rule(job) for job in jobs]
+
+
+class Ended:
+    """Counts attempts by how they ended."""
+
+    def __init__(self) -> None:
+        self.found: Counter[str] = Counter()
+
+    def ended(self, endpoint: str, outcome: str, jobs: int) -> None:
+        """Attempts ended."""
+        assert endpoint == "loan"
+        self.found[outcome] += jobs
+
+
+def worked(store: Store, answers: Answers, attempts: int = 3, lease_s: float = 5.0) -> Counter[str]:
+    """Work until every job is done; how attempts ended."""
+    ended = Ended()
+    bounds = WorkBounds(jobs=8, lease_s=lease_s, turns=2)
+    worker = Worker(
+        store.jobs, answers, ended, "w", bounds, Retrying(attempts, first_s=0.01, longest_s=0.02)
+    )
+
+    async def run() -> None:
+        stopped = asyncio.Event()
+        working = asyncio.create_task(worker.run(stopped))
+        until = time.monotonic() + MOST_S
+        while not working.done() and await asyncio.to_thread(left, store) > 0:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.02)
+        stopped.set()
+        await working
+
+    asyncio.run(run())
+    return ended.found
+
+
+def left(store: Store) -> int:
+    waiting = store.jobs.depths().values()
+    return sum(one.queued + one.leased for one in waiting)
+
+
+def states(store: Store, ids: Sequence[str]) -> list[JobState]:
+    return [store.jobs.get(id).state for id in ids]
+
+
+def right(job: Leased) -> Payload:
+    return Payload(job.input.content + b"!", JSON)
+
+
+def test_many_are_answered_at_a_time_and_each_has_its_own_answer(store: Store) -> None:
+    jobs = [new_job(str(k), content=str(k).encode()) for k in range(30)]
+    store.jobs.enqueue(jobs)
+    answers = Answers(right)
+    assert worked(store, answers) == {"succeeded": 30}
+    assert max(map(len, answers.asked)) == 8
+    for job in jobs:
+        assert store.jobs.result(job.id) == Payload(job.input.content + b"!", JSON)
+
+
+def test_what_fails_is_tried_again_and_what_is_wrong_is_not(store: Store) -> None:
+    store.jobs.enqueue([new_job(id) for id in ("good", "fails", "wrong")])
+
+    def rule(job: Leased) -> Payload | ModelwayError:
+        if job.id == "fails":
+            return PredictFailed("not now")
+        return InvalidInput("never") if job.id == "wrong" else right(job)
+
+    assert worked(store, Answers(rule)) == {"succeeded": 1, "retried": 2, "failed": 2}
+    assert states(store, ["good", "fails", "wrong"]) == ["succeeded", "failed", "failed"]
+    failed = store.jobs.get("fails")
+    assert (failed.attempt, failed.error_code, failed.error) == (3, "predict-failed", "not now")
+    assert store.jobs.get("wrong").attempt == 1
+    outcomes = [one.outcome for one in store.jobs.attempts("fails")]
+    assert outcomes == ["retried", "retried", "failed"]
+
+
+def test_a_call_that_raises_is_tried_again_and_the_one_at_fault_alone(store: Store) -> None:
+    store.jobs.enqueue([new_job(str(k)) for k in range(5)])
+
+    def rule(job: Leased) -> Payload:
+        if job.id == "3":
+            raise ValueError("strange")
+        return right(job)
+
+    answers = Answers(rule)
+    worked(store, answers)
+    assert states(store, list("01234")) == [*["succeeded"] * 3, "failed", "succeeded"]
+    assert [asked for asked in answers.asked if asked == ["3"]]
+    assert "ValueError: strange" in str(store.jobs.get("3").error)
+
+
+def test_a_result_that_cannot_be_kept_costs_no_other(store: Store) -> None:
+    store.jobs.enqueue([new_job(str(k)) for k in range(5)])
+
+    def rule(job: Leased) -> Payload:
+        return Payload(b"", "x" * 300) if job.id == "2" else right(job)
+
+    assert worked(store, Answers(rule)) == {"succeeded": 4, "failed": 1}
+    assert states(store, list("01234")) == [*["succeeded"] * 2, "failed", *["succeeded"] * 2]
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_what_cost_workers_their_lives_is_a_dead_letter(store: Store, attempts: int) -> None:
+    store.jobs.enqueue([new_job(str(k)) for k in range(3)])
+    for _ in range(attempts):
+        assert len(lease(store, lease_s=0.05)) == 3  # by somebody who dies
+        time.sleep(0.1)
+    answers = Answers(right)
+    assert worked(store, answers, attempts) == {"failed": 3}
+    assert answers.asked == []
+    job = store.jobs.get("1")
+    assert (job.state, job.error_code) == ("failed", "model-crashed")
+    assert "their workers died" in str(job.error)
+
+
+def test_leases_of_long_work_are_extended(store: Store) -> None:
+    store.jobs.enqueue([new_job("long")])
+
+    class Slow(Answers):
+        async def answer(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
+            await asyncio.sleep(4.5)
+            return await super().answer(jobs)
+
+    answers = Slow(right)
+    assert worked(store, answers, lease_s=2.0) == {"succeeded": 1}
+    assert answers.asked == [["long"]]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelway.batch.folder import PartsFolder, temporary
+from modelway.batch.parts import Done
+from modelway.domain.errors import Conflict, InvalidInput
+
+
+def test_a_part_is_done_with_its_rows_and_errors(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with folder.held():
+        assert folder.done(3) is None
+        assert not folder.has_done()
+        rows = temporary(folder.rows_of(3))
+        rows.write_bytes(b"1\n")
+        folder.finish(3, rows, b"{}\n", Done(1, 1))
+        assert folder.done(3) == Done(1, 1)
+        assert folder.has_done()
+        assert folder.rows_of(3).read_bytes() == b"1\n"
+        assert folder.errors_of(3).read_bytes() == b"{}\n"
+        assert not list(folder.path.glob("*.tmp"))
+
+
+def test_what_was_being_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with folder.held():
+        temporary(folder.rows_of(0)).write_bytes(b"half")
+        whole = temporary(folder.rows_of(1))
+        whole.write_bytes(b"1\n")
+        folder.finish(1, whole, b"", Done(1, 0))
+        folder.clean()
+        assert sorted(one.name for one in folder.path.iterdir()) == [
+            "00000001.json",
+            "00000001.rows",
+        ]
+
+
+def test_one_process_has_the_folder_at_a_time(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with (
+        folder.held(),
+        pytest.raises(Conflict, match="another process"),
+        PartsFolder(folder.output).held(),
+    ):
+        pass
+    with PartsFolder(folder.output).held():
+        pass
+
+
+def test_the_folder_goes_with_what_is_in_it(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with folder.held():
+        folder.rows_of(0).write_bytes(b"")
+        assert folder.over() is None
+        folder.remove(Done(5, 1))
+    assert not folder.path.exists()
+
+
+def test_a_place_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InvalidInput, match="cannot be made"),
+        PartsFolder(tmp_path / "no" / "o").held(),
+    ):
+        pass
