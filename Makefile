@@ -9,6 +9,10 @@ TESTS ?= tests
 # What is slow lies together, so a process that has done its half takes over from the other.
 PYTEST := -q -n 2 --dist worksteal
 
+# Beside one another, on few cores, tests that start servers may wait for longer than they can. What
+# failed is therefore run once more, alone: it is named above, and what fails again has failed.
+AGAIN := $(BIN)/pytest -q --last-failed --last-failed-no-failures none --maxfail 3 $(TESTS)
+
 # Modules are compiled once, and not at each start of one of the many processes of a test.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -28,7 +32,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(PYTEST) $(TESTS)
+	$(BIN)/pytest $(PYTEST) $(TESTS) || { [ $$? -eq 1 ] && $(AGAIN); }
 
 format: setup
 	$(BIN)/ruff format .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import socket
@@ -20,11 +21,19 @@ from support.objects import ObjectStore, object_store
 from support.once import Once, once_a_run
 from support.servers import servers
 
+_TORN_DOWN_S = 330
+
 # Threads of OpenMP that wait in a loop take the processor from the other processes of the run.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # What a shell starts in the background ignores Ctrl-C, and so would all that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """A test that fails takes pytest's watches with it; what is torn down may hang as well."""
+    faulthandler.dump_traceback_later(_TORN_DOWN_S, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(params=["twin", pytest.param("real", marks=pytest.mark.data)])

@@ -90,7 +90,6 @@ def service(serve: Serve, iris_bundle: Path, iris_training: Path, tmp_path: Path
     )
 
 
-@pytest.mark.timeout(900)
 def test_nothing_that_a_client_sends_is_answered_with_a_5xx(service: Service) -> None:
     statuses: Counter[int] = Counter()
     connection = FuzzConnection(service.url)

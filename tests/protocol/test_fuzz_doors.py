@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
@@ -89,7 +88,6 @@ def sent_to(
     return statuses
 
 
-@pytest.mark.timeout(600)
 def test_no_protocols_door_answers_with_a_5xx(
     serve: Serve, iris_bundle: Path, tmp_path: Path
 ) -> None:
@@ -106,7 +104,6 @@ def test_no_protocols_door_answers_with_a_5xx(
     assert service.ask("/health/ready").status == 200
 
 
-@pytest.mark.timeout(300)
 def test_what_comes_in_place_of_a_platform_cannot_break_the_service(
     serve: Serve, tmp_path: Path
 ) -> None:

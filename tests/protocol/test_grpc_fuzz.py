@@ -96,7 +96,6 @@ def _ended(call: grpc.Future[bytes]) -> StatusCode:
     return StatusCode.OK
 
 
-@pytest.mark.timeout(300)
 def test_nothing_that_a_client_sends_is_the_services_fault(port: int) -> None:
     statuses: Counter[StatusCode] = Counter()
     valid = _valid()
