@@ -33,7 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
     """A test that fails takes pytest's watches with it; what is torn down may hang as well."""
-    faulthandler.dump_traceback_later(_TORN_DOWN_S, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(_TORN_DOWN_S, exit=True, file=2)
 
 
 @pytest.fixture(params=["twin", pytest.param("real", marks=pytest.mark.data)])

@@ -89,7 +89,9 @@ def recorded(up: Up, id: str) -> bool:
 def test_what_does_not_fit_is_refused_at_once(up: Up) -> None:
     refused = submitted(up, {"sepal_length": "long"})
     assert (refused.status, refused.json["code"]) == (422, "signature-mismatch")
-    assert submitted(up, row(0), modelway_priority="10").status == 400
+    for priority in ("10", "-1", "0" * 5000):
+        assert submitted(up, row(0), modelway_priority=priority).status == 400
+    assert asked(up, f"/jobs?limit={'1' * 5000}").status == 400
     assert submitted(up, row(0), idempotency_key="a b").status == 400
     callback = submitted(up, row(0), modelway_callback="https://hooks.example.com/jobs")
     assert (callback.status, callback.json["code"]) == (422, "callback-refused")

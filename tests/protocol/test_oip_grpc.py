@@ -286,6 +286,8 @@ def test_an_answer_is_named_in_its_metadata(door: Caller) -> None:
     named = door.ask("ModelInfer", request_of(), metadata=brought).trailing
     assert named["modelway-prediction-id"] == "mine-7"
     assert named["modelway-request-id"] == "r-1"
+    named = door.ask("ModelInfer", request_of(), metadata=brought[1:]).trailing
+    assert named["modelway-request-id"] == "r-1" != named["modelway-prediction-id"]
 
 
 @pytest.mark.parametrize("key", ["modelway-prediction-id", "modelway-timeout-ms"])

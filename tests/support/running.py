@@ -28,8 +28,9 @@ from modelway.composition.frameworks import open_runtime
 from modelway.domain.inference import Outputs
 from modelway.domain.signature import Scalar, Signature
 from modelway.domain.tables import Table
-from modelway.inference.execution import Execution, Watch
+from modelway.inference.execution import Execution
 from modelway.inference.loading import OpenRuntime
+from modelway.inference.ports import Watch
 from modelway.settings import InferenceSettings
 
 OPENED: OpenRuntime = partial(open_runtime, allow_pickle=True)
@@ -47,7 +48,8 @@ def executed(
     manifest, signature = read_manifest(folder), read_signature(folder)
     runtime = opened(folder, signature, manifest)
     made = InferenceSettings(**{"threads": 2, **settings})
-    execution = Execution(folder.name, runtime, manifest, signature, made, watch)
+    execution = Execution(folder.name, runtime, manifest, signature, made)
+    execution.watch = watch
     if warm:
         execution.warm_up()
     return execution

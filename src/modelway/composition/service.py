@@ -276,7 +276,7 @@ class Service:
     def _load(self, name: str, version: str, folder: Path, apart: bool) -> LoadedModel:
         inference = self._plan.inference
         opened = opener(inference, allow_pickle=self._plan.allow_pickle, apart=apart)
-        return load_model(name, folder, opened, inference, self._meter.watch, version)
+        return load_model(name, folder, opened, inference, version)
 
     def _settle(self) -> None:
         """Have who answered be looked up for what waits to be recorded."""

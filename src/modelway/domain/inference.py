@@ -37,9 +37,10 @@ class InferenceRequest:
     it, so that no other inputs may come under it. ``warnings`` were found when the table was
     made. ``principal`` is who calls, if anybody asked. ``deadline`` is when the answer is of no
     more use, by ``time.monotonic``. ``is_pinned`` says that the caller named the version, so no
-    other may answer. ``beside`` stands in what a shadow is asked too: the live version that has
-    answered it, and after how many seconds. ``is_shadow`` says that a shadow was asked, whose
-    answer no caller is given.
+    other may answer. ``meant_for`` is the version that a split gave it to, None where none was
+    asked; while that one is not open another answers. ``beside`` stands in what a shadow is
+    asked too: the live version that has answered it, and after how many seconds. ``is_shadow``
+    says that a shadow was asked, whose answer no caller is given.
     """
 
     endpoint: str
@@ -51,6 +52,7 @@ class InferenceRequest:
     deadline: float | None = None
     is_pinned: bool = False
     has_own_id: bool = False
+    meant_for: str | None = None
     beside: tuple[str, float] | None = None
     is_shadow: bool = False
 

@@ -17,7 +17,6 @@ from modelway.domain.inference import InferenceRequest
 from modelway.endpoints.comparison import LONGEST_S, SHORTEST_S, ArmCounts, bin_of
 from modelway.endpoints.router import Routing
 from modelway.endpoints.sequential import Moments
-from modelway.endpoints.splitting import place, share
 from modelway.endpoints.trials import Arm, Tally, routing_name
 from modelway.inference.ports import Answered
 
@@ -84,9 +83,8 @@ class _Trial:
         self._split = split = routing.split
         self._live = routing.live.version
         canaries = () if split is None else split.canaries
-        self._versions = [one.version for one in canaries]
-        answering = {self._live, *self._versions}
-        self._shadows = {one.version for one in routing.shadows} - answering
+        self._answering = {self._live, *(one.version for one in canaries)}
+        self._shadows = {one.version for one in routing.shadows} - self._answering
         self._shadows |= {one.reference for one in routing.remotes}
         weights = () if split is None else split.weights
         entries = zip((routing.live, *canaries), (1.0 - sum(weights), *weights), strict=True)
@@ -101,15 +99,15 @@ class _Trial:
                 self._beside(version, request, seconds)
             return
         arm = Arm.LIVE if version == self._live else Arm.CANARY
-        if self._split is not None:
+        if self._split is not None and version in self._answering:
             for request, _, seconds in answered:
-                if self._meant_for(request) == version:
+                if request.meant_for == version:
                     self._took((arm, version), seconds)
 
     def failed(self, request: InferenceRequest, version: str) -> None:
         if version in self._shadows:
             self._beside(version, request, None)
-        elif self._split is not None and self._meant_for(request) == version:
+        elif self._split is not None and request.meant_for == version in self._answering:
             arm = Arm.LIVE if version == self._live else Arm.CANARY
             self._sums[arm, version].failed()
 
@@ -132,22 +130,6 @@ class _Trial:
             self._sums[Arm.SHADOW, version].failed()
         else:
             self._took((Arm.SHADOW, version), seconds)
-
-    def _meant_for(self, request: InferenceRequest) -> str | None:
-        """The version that the split gave a request, None if it was not asked about it."""
-        split = self._split
-        if request.is_pinned:
-            return None
-        if split is None:
-            return self._live
-        before = request.prediction_id
-        key = split.key(request)
-        if before is None and request.prediction_id is not None:
-            # Only now was it given what it is split by, so nobody had asked.
-            request.prediction_id = None
-            return None
-        number = place(share(split.salt, key), split.weights)
-        return self._live if number is None else self._versions[number]
 
     def _took(self, key: _Key, seconds: float) -> None:
         held = self._seconds[key]

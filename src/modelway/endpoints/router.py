@@ -118,8 +118,10 @@ class EndpointRouter:
             return live
         number = place(share(split.salt, split.key(request)), split.weights)
         if number is None:
+            request.meant_for = live.version
             return live
         entry = split.canaries[number]
+        request.meant_for = entry.version
         model = self._catalogue.at_hand(entry)
         if model is None:
             self._catalogue.reopen(entry)

@@ -57,7 +57,7 @@ class Call:
 
     ``headers`` is the metadata that is text, of a key sent twice the last. ``deadline`` is the
     call's own, and like ``started`` a time of ``time.monotonic``. ``named`` goes back after the
-    answer.
+    answer. Where ``is_named``, the id is one that the client brought: it may come again.
     """
 
     method: str
@@ -67,12 +67,17 @@ class Call:
     span: ServerSpan
     started: float
     named: dict[str, str] = field(default_factory=dict)
+    is_named: bool = False
+
+    def own_id(self) -> str | None:
+        """The call's id, None where that of another may be the same."""
+        return None if self.is_named else self.id
 
     def prediction_id(self) -> str:
-        """The caller's own id of the answer, else the call's. Raises InvalidInput."""
+        """The caller's own id of the answer, else one that nobody has. Raises InvalidInput."""
         brought = self.headers.get("modelway-prediction-id")
         if brought is None:
-            return self.id
+            return self.own_id() or new_prediction_id()
         if not _ID.fullmatch(brought):
             raise InvalidInput(
                 "modelway-prediction-id is not an id",
@@ -243,7 +248,8 @@ class Calls:
                 is_list = key == "tracestate" and key in headers
                 headers[key] = f"{headers[key]}, {value}" if is_list else value
         brought = headers.get("modelway-request-id", "")
-        call_id = brought if _ID.fullmatch(brought) else new_prediction_id()
+        is_named = _ID.fullmatch(brought) is not None
+        call_id = brought if is_named else new_prediction_id()
         parent = trace_context(headers.get("traceparent"), headers.get("tracestate"))
         attributes = {RPC_SYSTEM: "grpc", RPC_METHOD: method, REQUEST_ID: call_id}
         remaining_s = context.time_remaining()
@@ -260,6 +266,7 @@ class Calls:
             span,
             started,
             named,
+            is_named,
         )
 
     async def _received(self, context: Context) -> bytes:

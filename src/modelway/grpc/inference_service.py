@@ -152,7 +152,7 @@ class InferenceService:
             raise NotReady("the service is ending")
         endpoint = request.model_name
         parameters = parameters_in(request.parameters)
-        prediction_id, principal = call.id, None
+        prediction_id, principal = call.own_id(), None
         try:
             principal = self._plane.admit(endpoint, call.headers)
             prediction_id = call.prediction_id()

@@ -164,7 +164,7 @@ class Catalogue:
         for entry in others:
             entry.version = called[entry]
             if entry.model is not None:
-                entry.model.version = entry.version
+                self._name(entry.model, entry)
         held = {one.version: one.held_bytes for one in others if one.model is not None}
         self.meter.renamed(name, before, held)
 
@@ -320,10 +320,15 @@ class Catalogue:
         return self._one_at_a_time if alone else nullcontext()
 
     def _hold(self, entry: Entry, model: LoadedModel, grown: int) -> None:
-        model.version = entry.version  # it may be called otherwise since it began to be opened
+        self._name(model, entry)  # it may be called otherwise since it began to be opened
         entry.held_bytes = max(grown, _file_bytes(entry.bundle.folder))
         entry.model, entry.fault = model, None
         self.meter.loaded(entry.name, entry.version, model.load_s, entry.held_bytes)
+
+    def _name(self, model: LoadedModel, entry: Entry) -> None:
+        """Have an open model be called, and its batches be counted, as its entry is now."""
+        model.version = entry.version
+        model.execution.watch = self.meter.watch(entry.name, entry.version)
 
     async def _tried(self, entry: Entry) -> tuple[LoadedModel, int]:
         """The same as ``_loaded``; what goes wrong is the entry's fault."""

@@ -19,7 +19,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from modelway.inference.batching import (
 from modelway.inference.checked import CheckedRuntime, no_rows
 from modelway.inference.cost import Cost
 from modelway.inference.gathering import Gathering
+from modelway.inference.ports import Watch
 from modelway.inference.runners import Runners
 from modelway.inference.samples import sample_table
 from modelway.inference.sampling import Sampled
@@ -63,18 +64,6 @@ _TICK_S: Final = 0.01
 _FINE_S: Final = 1e-6
 
 
-class Watch(Protocol):
-    """Who counts what the queue does; called on the event loop, must neither block nor raise."""
-
-    def queued(self, seconds: float) -> None:
-        """A request waited so long until its batch was begun."""
-        ...
-
-    def batch(self, rows: int, requests: int, seconds: float) -> None:
-        """So many rows and requests were asked at once; a runner was busy with them so long."""
-        ...
-
-
 _Future = asyncio.Future[Outputs]
 _Request = Pending[_Future]
 _Batch = Batch[_Future]
@@ -83,7 +72,8 @@ _Batch = Batch[_Future]
 class Execution:
     """Runs one opened model, and closes it.
 
-    ``runtime`` may be called by as many threads at a time as the model has runners.
+    ``runtime`` may be called by as many threads at a time as the model has runners. ``watch``, once
+    there is one, is told of the batches.
     """
 
     def __init__(
@@ -93,7 +83,6 @@ class Execution:
         manifest: Manifest,
         signature: Signature,
         settings: InferenceSettings,
-        watch: Watch | None = None,
     ) -> None:
         self.cost = Cost()
         self._name = name
@@ -103,7 +92,7 @@ class Execution:
         self._signature = signature
         self._settings = settings
         self._patience_s = settings.deadline_s
-        self._watch = watch
+        self.watch: Watch | None = None
         self._is_onnx = manifest.runtime == ONNX
         self._is_tabular = signature.is_tabular
         self._merges = merges(manifest, signature)
@@ -195,8 +184,8 @@ class Execution:
             if self._gathers and not table.parameters:
                 return self._gathering.add(table, units, self._inline_units)
             outputs = self._sampled(table)
-            if self._watch is not None:
-                self._watch.batch(table.n_rows, 1, self.cost.seconds(units))
+            if self.watch is not None:
+                self.watch.batch(table.n_rows, 1, self.cost.seconds(units))
             return _there(outputs)
         if units == 0 and self._is_tabular:
             return _there(no_rows(self._manifest))
@@ -248,10 +237,10 @@ class Execution:
     def _gathered(self, tables: Sequence[Table]) -> Sequence[Answer]:
         """The answers to what came in one turn of the loop."""
         answers = answers_merged(tables, self._sampled)
-        if self._watch is not None:
+        if self.watch is not None:
             rows = sum([one.n_rows for one in tables])
             # What a call costs is measured now and then only.
-            self._watch.batch(rows, len(tables), self.cost.seconds(rows))
+            self.watch.batch(rows, len(tables), self.cost.seconds(rows))
         return answers
 
     def _took(self, table: Table, seconds: float) -> bool:
@@ -336,10 +325,10 @@ class Execution:
             self._n_batches += 1
             self._runners.start(partial(self._answer, batch, loop), len(self._running))
             self._running.add(batch)
-            if self._watch is not None:
+            if self.watch is not None:
                 now = time.perf_counter()
                 for one in batch.requests:
-                    self._watch.queued(now - one.arrived)
+                    self.watch.queued(now - one.arrived)
 
     def _bounds(self) -> Bounds:
         oldest = self._waiting.oldest()
@@ -373,9 +362,9 @@ class Execution:
         for one, answer in zip(batch.requests, batch.answers, strict=True):
             if answer is not None:
                 settle(one.future, answer)
-        if self._watch is not None:
+        if self.watch is not None:
             rows = sum(one.table.n_rows for one in batch.requests)
-            self._watch.batch(rows, len(batch.requests), busy_s)
+            self.watch.batch(rows, len(batch.requests), busy_s)
 
 
 def _merged_bounds(settings: InferenceSettings, cost: Cost, n_batches: int) -> Bounds:

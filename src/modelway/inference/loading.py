@@ -12,7 +12,7 @@ from modelway.bundles.ports import Runtime
 from modelway.bundles.store import Bundle, open_bundle
 from modelway.domain.signature import Signature
 from modelway.inference.decoding import JsonDecoder
-from modelway.inference.execution import Execution, Watch
+from modelway.inference.execution import Execution
 from modelway.inference.validation import Validator
 from modelway.settings import InferenceSettings
 
@@ -61,13 +61,11 @@ def load_model(
     folder: Path,
     open_runtime: OpenRuntime,
     settings: InferenceSettings,
-    watched: Callable[[str, str], Watch] | None = None,
     version: str | None = None,
 ) -> LoadedModel:
     """Check, open and warm up the bundle in ``folder``, to answer under ``name``.
 
-    Without a ``version`` it is called after its digest. ``watched`` gives who is told of the
-    batches of a name's version.
+    Without a ``version`` it is called after its digest.
 
     Raises:
         DigestMismatch: the contents are not those the record names.
@@ -79,8 +77,7 @@ def load_model(
     version = version or bundle.digest
     signature = served_signature(bundle, strict=settings.strict)
     runtime = open_runtime(folder, bundle.signature, bundle.manifest)
-    watch = None if watched is None else watched(name, version)
-    execution = Execution(name, runtime, bundle.manifest, bundle.signature, settings, watch)
+    execution = Execution(name, runtime, bundle.manifest, bundle.signature, settings)
     try:
         execution.warm_up()
     except BaseException:

@@ -43,6 +43,8 @@ _FREE = (0, 0, 0, 0)
 _log = logging.getLogger("modelway.inference")
 
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
+# A whole number of JSON may have any size; members have no order.
+_encode_parameters = msgspec.json.Encoder(enc_hook=repr, order="sorted").encode
 
 
 class OwnIds:
@@ -123,7 +125,8 @@ def inputs_hash(table: Table) -> bytes:
     """
     signature = table.signature
     specs = signature.columns if signature.is_tabular else signature.tensors
-    found = blake2b(_encode([table.n_rows, [one.name for one in specs], dict(table.parameters)]))
+    said = _encode_parameters(dict(table.parameters))
+    found = blake2b(_encode([table.n_rows, [one.name for one in specs], said]))
     for array in (table.matrix,) if signature.is_numeric else table.arrays:
         found.update(_encode([array.dtype.str, array.shape]))
         # Of text its own, whatever it is; of numbers the bytes.

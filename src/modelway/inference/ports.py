@@ -126,11 +126,27 @@ class Deployment(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Who counts what the queue does; called on the event loop, must neither block nor raise."""
+
+    def queued(self, seconds: float) -> None:
+        """A request waited so long until its batch was begun."""
+        ...
+
+    def batch(self, rows: int, requests: int, seconds: float) -> None:
+        """So many rows and requests were asked at once; a runner was busy with them so long."""
+        ...
+
+
 class Meter(Protocol):
     """Who counts what happens to models; must neither block nor raise."""
 
     def resident_bytes(self) -> int:
         """What this process holds in memory now."""
+        ...
+
+    def watch(self, name: str, version: str) -> Watch:
+        """Who counts the batches of a version."""
         ...
 
     def loaded(self, name: str, version: str, seconds: float, held_bytes: int) -> None:

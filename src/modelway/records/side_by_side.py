@@ -115,11 +115,10 @@ class SideBySide:
 
 
 def can_be_kept(whole: Whole) -> bool:
-    """Whether a call has rows of numbers that are not wide, and gave numbers for each."""
+    """Whether rows as a call's are numbers, not wide, and have numbers each for an answer."""
     table = whole.table
     return (
         table.signature.is_numeric
-        and not table.parameters
         and all(
             isinstance(one, np.ndarray)
             and one.dtype.kind in _PLAIN

@@ -165,7 +165,8 @@ def _priority(request: Request) -> int:
     text = request.headers.get(b"modelway-priority")
     if text is None:
         return USUAL_PRIORITY
-    if not (text.isdigit() and LOWEST_PRIORITY <= int(text) <= HIGHEST_PRIORITY):
+    is_number = text.isdigit() and len(text) < 10
+    if not is_number or not LOWEST_PRIORITY <= int(text) <= HIGHEST_PRIORITY:
         raise InvalidInput(
             "modelway-priority is no priority",
             hint=f"send {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, the highest first",

@@ -169,6 +169,7 @@ def _state(text: str | None) -> JobState | None:
 def _limit(text: str | None) -> int:
     if text is None:
         return _PAGE
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_PAGE):
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    if not is_number or not 1 <= int(text) <= _MOST_PAGE:
         raise InvalidInput(f"limit: expected 1 to {_MOST_PAGE}, got {text[:40]!r}")
     return int(text)

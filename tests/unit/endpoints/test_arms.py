@@ -16,7 +16,7 @@ from modelway.domain.tables import Table
 from modelway.endpoints.arms import ArmCounting, counts_of
 from modelway.endpoints.comparison import ArmCounts
 from modelway.endpoints.router import Routing, Split
-from modelway.endpoints.splitting import key_of, place, share
+from modelway.endpoints.splitting import key_of
 from modelway.endpoints.trials import Arm, routing_name
 from modelway.inference.catalogue import Entry
 from support.canaries import NUMBERS, STEADY
@@ -44,12 +44,10 @@ def split(entries: Mapping[str, Entry], weight: float = 0.5, by: str = "") -> Ro
 
 
 def asked(version: str, seconds: float = 0.01) -> tuple[InferenceRequest, InferenceResponse, float]:
-    """A request that the split of half and half gives to a version, and its answer."""
-    while True:
-        id = new_prediction_id()
-        if (place(share("rule", id), (0.5,)) is None) == (version == "7"):
-            request = InferenceRequest("rule", TABLE, id)
-            return request, InferenceResponse("rule", version, id, {}, 1), seconds
+    """A request that the split has given to a version, and its answer."""
+    id = new_prediction_id()
+    request = InferenceRequest("rule", TABLE, id, meant_for=version)
+    return request, InferenceResponse("rule", version, id, {}, 1), seconds
 
 
 def told(counting: ArmCounting) -> dict[tuple[str, str], tuple[int, int]]:
@@ -111,29 +109,16 @@ def test_who_was_not_sent_by_the_split_does_not_count(entries: Mapping[str, Entr
     counting.follow("rule", split(entries))
     for_canary, by_live = asked("8")[0], asked("7")[1]
     counting.answered([(for_canary, by_live, 0.1)])  # the canary was not open
-    unasked = InferenceRequest("rule", TABLE)
-    counting.answered([(unasked, InferenceResponse("rule", "8", "x", {}, 1), 0.1)])
-    assert unasked.prediction_id is None
-    for version in ("7", "8"):  # by its name, under an id that the split would have given it
-        request, response, seconds = asked(version)
-        request.is_pinned = True
-        counting.answered([(request, response, seconds)])
-        counting.failed(request, PredictFailed("no"), 0.1, version)
+    for version in ("7", "8"):  # by its name, or before there was a split
+        unasked = InferenceRequest("rule", TABLE)
+        counting.answered([(unasked, InferenceResponse("rule", version, "x", {}, 1), 0.1)])
+        counting.failed(unasked, PredictFailed("no"), 0.1, version)
+    request, response, seconds = asked("6")  # a canary of before
+    counting.answered([(request, response, seconds)])
+    counting.failed(request, PredictFailed("no"), 0.1, "6")
     counting.failed(asked("7")[0], PredictFailed("no"), 0.1, "8")
     counting.answered([(for_canary, InferenceResponse("rule", "6", "x", {}, 1), 0.1)])
     assert told(counting) == {}
-
-
-def test_a_caller_is_counted_by_what_the_split_goes_by(entries: Mapping[str, Entry]) -> None:
-    counting = ArmCounting()
-    counting.follow("rule", split(entries, by="header:user"))
-    for user in map(str, range(50)):
-        version = "7" if place(share("rule", user), (0.5,)) is None else "8"
-        request = InferenceRequest("rule", TABLE, headers={"user": user})
-        counting.answered([(request, InferenceResponse("rule", version, "x", {}, 1), 0.1)])
-        other = "8" if version == "7" else "7"
-        counting.answered([(request, InferenceResponse("rule", other, "x", {}, 1), 0.1)])
-    assert sum(requests for requests, _ in told(counting).values()) == 50
 
 
 def test_a_shadow_is_counted_beside_the_same_requests(entries: Mapping[str, Entry]) -> None:

@@ -71,7 +71,9 @@ class Served:
         request = InferenceRequest(
             "flower", table, headers={"customer": customer}, is_pinned=version is not None
         )
-        return await self.plane.infer(request, model)
+        response = await self.plane.infer(request, model)
+        self.meant_for = request.meant_for
+        return response
 
 
 def run(work: object) -> None:
@@ -86,7 +88,7 @@ def test_a_canary_answers_its_share_and_callers_stay_with_it(folders: Mapping[st
         counts = [sum(v == name for v in asked.values()) for name in ("1", "2", "3")]
         assert all(abs(n - wanted) < 75 for n, wanted in zip(counts, (700, 100, 200), strict=True))
         for customer in list(asked)[:100]:
-            assert (await served.ask(customer)).version == asked[customer]
+            assert (await served.ask(customer)).version == asked[customer] == served.meant_for
 
     run(work())
 
@@ -98,6 +100,7 @@ def test_who_names_a_version_is_answered_by_it(folders: Mapping[str, Path]) -> N
         for version in ("1", "2"):
             asked = [(await served.ask(f"c{k}", version)).version for k in range(20)]
             assert asked == [version] * 20
+            assert served.meant_for is None
         with_live = [(await served.ask(f"c{k}")).version for k in range(20)]
         assert with_live.count("2") >= 19
 
@@ -162,6 +165,7 @@ def test_a_canary_that_was_closed_is_opened_and_the_live_one_answers_meanwhile(
         table = Table(model.signature, 1, matrix=np.zeros((1, len(FLOWER.columns))))
         request = InferenceRequest("flower", table, headers={"customer": "c1"})
         assert (await served.plane.infer(request, model)).version == "1"
+        assert request.meant_for == "2"
         async with asyncio.timeout(10):
             while entry.model is None:
                 await asyncio.sleep(0.01)

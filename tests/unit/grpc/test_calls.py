@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,12 @@ def _call(deadline: float | None = None, **headers: str) -> Call:
 def test_an_answer_is_called_like_its_call_or_as_the_caller_wants() -> None:
     assert _call().prediction_id() == "the-call"
     assert _call(modelway_prediction_id="mine-7").prediction_id() == "mine-7"
+
+
+def test_an_id_of_a_call_that_may_come_again_is_no_id_of_an_answer() -> None:
+    call = replace(_call(), is_named=True)
+    assert len({call.prediction_id(), call.prediction_id(), call.id}) == 3
+    assert call.own_id() is None
 
 
 @pytest.mark.parametrize("brought", ["", " ", "a b", "a/b", "x" * 129])

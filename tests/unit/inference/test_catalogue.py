@@ -31,7 +31,9 @@ from modelway.inference.metering import InferenceMetrics
 from modelway.inference.ports import KEPT_VERSIONS
 from modelway.settings import InferenceSettings
 from modelway.telemetry.instruments import Metrics
+from modelway.telemetry.metrics import BATCH_ROWS, short_version
 from modelway.telemetry.slots import Slot
+from support.running import answered
 from support.served import FLOWER, catalogue_of, compiled_bundle, flower_graph, loaded
 
 Result = TypeVar("Result")
@@ -260,6 +262,31 @@ def test_names_and_versions_that_there_are_not(bundles: Mapping[str, Path]) -> N
         catalogue.version("nobody", "7")
     with pytest.raises(EndpointNotFound):
         catalogue.versions("nobody")
+
+
+def test_batches_are_counted_under_the_name_that_a_version_has_now(
+    bundles: Mapping[str, Path],
+) -> None:
+    metrics = Metrics(Slot.in_memory())
+
+    async def work() -> None:
+        catalogue = catalogue_of()
+        catalogue.meter = InferenceMetrics(metrics)
+        first, second = (catalogue.add("a", open_bundle(bundles[k]), "1") for k in ("a", "b"))
+        assert (first.version, second.version) == ("1", second.bundle.digest)
+        model = await catalogue.opened(second)
+        width = len(FLOWER.columns)
+        await answered(model.execution, Table(model.signature, 2, matrix=np.zeros((2, width))))
+        catalogue.called("a", {second: "1"})
+        await answered(model.execution, Table(model.signature, 3, matrix=np.zeros((3, width))))
+
+    run(work)
+    rows = {
+        one.values[1]: one.cells[-1]
+        for one in metrics.read().series
+        if one.metric is BATCH_ROWS and one.cells[-1]
+    }
+    assert rows == {short_version(open_bundle(bundles["b"]).digest): 2.0, "1": 3.0}
 
 
 def planned(folder: Path, version: str = "") -> PlannedEndpoint:

@@ -109,8 +109,9 @@ def make() -> Iterator[Make]:
     ) -> Execution:
         watch = settings.pop("watch", None)
         execution = Execution(
-            "iris", runtime, of, signature, InferenceSettings(threads=2, **settings), watch
+            "iris", runtime, of, signature, InferenceSettings(threads=2, **settings)
         )
+        execution.watch = watch
         made.append((execution, runtime))
         return execution
 

@@ -144,6 +144,18 @@ def test_inputs_are_the_same_whatever_form_they_came_in() -> None:
     assert inputs_hash(cells) == inputs_hash(matrix) == inputs_hash(arrays)
 
 
+def test_parameters_have_any_size_and_no_order() -> None:
+    def asked(parameters: dict[str, object]) -> Table:
+        table = Table(TWO, 1, matrix=np.array([[1.0, 2.0]]))
+        table.parameters = parameters
+        return table
+
+    many = {"seed": 10**30, "of": {"b": 1, "a": 2}}
+    turned = {"of": {"a": 2, "b": 1}, "seed": 10**30}
+    assert inputs_hash(asked(many)) == inputs_hash(asked(turned))
+    assert inputs_hash(asked(many)) != inputs_hash(asked({**many, "seed": 10**30 + 1}))
+
+
 def test_other_inputs_are_others() -> None:
     def text(value: str | None) -> Table:
         return Table(TEXT, 1, arrays=(np.array([value], object), np.array([1.0])))

@@ -144,4 +144,6 @@ def test_what_is_kept_so(signature: Signature, outputs: dict[str, object], kept:
         object if column.datatype is Datatype.STRING else float for column in signature.columns
     ]
     table = Table(signature, 2, arrays=[np.zeros(2, dtype) for dtype in dtypes])
-    assert can_be_kept(Whole(table, outputs)) is kept  # type: ignore[arg-type]
+    for parameters in ({}, {"temperature": 0.5}):  # of one call, and not of those that follow
+        table.parameters = parameters
+        assert can_be_kept(Whole(table, outputs)) is kept  # type: ignore[arg-type]
