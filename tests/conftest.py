@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from modelway.composition.bundling import BuildRequest, cached
 from modelway.composition.demo_training import LABELS, TARGET
@@ -31,9 +32,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown() -> None:
+def pytest_runtest_teardown(item: pytest.Item) -> None:
     """A test that fails takes pytest's watches with it; what is torn down may hang as well."""
-    faulthandler.dump_traceback_later(_TORN_DOWN_S, exit=True, file=2)
+    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(_TORN_DOWN_S, exit=True, file=stderr)
 
 
 @pytest.fixture(params=["twin", pytest.param("real", marks=pytest.mark.data)])

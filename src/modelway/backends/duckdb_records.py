@@ -246,7 +246,9 @@ def _rows_of(prediction_id: str, paths: Sequence[str], filesystem: Any) -> list[
     Raises:
         FileNotFoundError: one has been replaced.
     """
-    with duckdb.connect(":memory:") as connection:
+    # A second thread of DuckDB may wait for the interpreter, to ask the file system, while the one
+    # that asks has it and waits for that thread: then nothing in this process goes on.
+    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
         if filesystem is not None:
             connection.register_filesystem(filesystem)
             paths = [str(filesystem.unstrip_protocol(one)) for one in paths]
