@@ -23,7 +23,7 @@ from modelway.domain.errors import (
     PayloadTooLarge,
 )
 from modelway.domain.jobs import JobState, Payload
-from modelway.jobs.ports import JobEnds, JobQueue, JobStore, QueueDepth
+from modelway.jobs.ports import JobEnds, JobQueue, JobStore, QueueDepth, Succeeded
 from support.brokers import DispatchedJobs, own_queues
 from support.jobs import JSON, failed, lease, new_job, now, succeeded
 from support.stores import KINDS, SERVERS, cut_connections, empty_database, rows_of
@@ -177,6 +177,13 @@ class TestLeasing:
         store.jobs.enqueue([new_job(str(n), content=bytes(100)) for n in range(5)])
         for most, n in ((0, 1), (250, 2), (100, 1)):
             assert len(store.jobs.lease(["loan"], 9, most, "w", 60)) == n
+
+    def test_a_result_is_kept_with_the_version_that_gave_it(self, store: Store) -> None:
+        store.jobs.enqueue([new_job("a")])
+        (job,) = lease(store)
+        result = Payload(b"[1]", JSON, "7")
+        assert store.jobs.complete([Succeeded(job.id, job.token, result)]) == {"a"}
+        assert store.jobs.result("a") == result
 
     def test_a_lease_that_ran_out_is_given_to_another_and_the_first_counts_not(
         self, store: Store

@@ -71,11 +71,14 @@ def test_a_job_is_answered_as_predict_answers(up: Up) -> None:
         assert int(taken.headers["retry-after"]) >= 1
         assert (job["done"], job["state"]) == (False, "queued")
         done = ended(up, job["id"])
-        expected = asked(up, "/models/iris/predict", payload=payload).json
-        assert without_ids(done["response"]) == without_ids(expected)
+        expected = asked(up, "/models/iris/predict", payload=payload)
+        assert without_ids(done["response"]) == without_ids(expected.json)
         assert done["metadata"]["attempt"] == 1
         result = asked(up, f"/jobs/{job['id']}/result")
         assert (result.status, result.json) == (200, done["response"])
+        for name in ("modelway-endpoint", "modelway-version"):
+            assert result.headers[name] == expected.headers[name]
+        assert result.headers["modelway-prediction-id"] == job["id"]
         (first, *_) = done["response"] if isinstance(payload, list) else [done["response"]]
         assert first["prediction_id"].partition(":")[0] == job["id"]
         wait_until(partial(recorded, up, job["id"]))
@@ -109,6 +112,18 @@ def test_one_key_is_one_job(up: Up) -> None:
     assert (first.status, again.status, other.status) == (202, 202, 422)
     assert again.json["id"] == first.json["id"]
     assert other.json["code"] == "idempotency-key-reused"
+
+
+def test_an_id_is_of_one_prediction_or_of_one_job(up: Up) -> None:
+    own = {"modelway-prediction-id": "order-2"}
+    assert submitted(up, row(1), modelway_prediction_id="order-2").status == 202
+    other = asked(up, "/models/iris/predict", payload=row(2), headers=own)
+    assert (other.status, other.json["code"]) == (409, "idempotency-mismatch")
+    assert asked(up, "/models/iris/predict", payload=row(1), headers=own).status == 200
+    own = {"modelway-prediction-id": "order-3"}
+    assert asked(up, "/models/iris/predict", payload=row(1), headers=own).status == 200
+    other = submitted(up, row(2), modelway_prediction_id="order-3")
+    assert (other.status, other.json["code"]) == (409, "idempotency-mismatch")
 
 
 def test_the_answer_is_in_the_format_that_was_asked_for(up: Up) -> None:
@@ -159,6 +174,7 @@ def test_a_caller_may_prefer_to_be_answered_later(up: Up) -> None:
         answer = preferring(up, "wait=50, respond-async", path)
         assert answer.status == 200
         assert answer.headers["preference-applied"] == "respond-async, wait=50"
+        assert answer.headers["modelway-version"] == version
         assert without_ids(answer.json) == without_ids(expected)
         job = asked(up, f"/jobs/{answer.headers['modelway-prediction-id']}").json
         assert (job["state"], job["response"]) == ("succeeded", answer.json)

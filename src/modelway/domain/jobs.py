@@ -64,10 +64,14 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What was sent, or what is answered: bytes and what they are."""
+    """What was sent, or what is answered: bytes and what they are.
+
+    ``version`` is the one that answered, where that is known.
+    """
 
     content: bytes
     media_type: str
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

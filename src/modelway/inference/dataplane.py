@@ -108,8 +108,8 @@ class DataPlane:
             IdempotencyMismatch: the caller brought its id before, with other inputs.
         """
         started = time.monotonic()
-        if request.has_own_id and self._own_ids is not None:
-            await self._know(request, live, self._own_ids)
+        if request.has_own_id:
+            await self.know(request, live)
         model = self.router.choose(request, live)
         try:
             outputs = await model.execution.run(request.table, request.deadline)
@@ -212,9 +212,15 @@ class DataPlane:
         """When an answer is of no more use: what its caller says, or as the settings have it."""
         return time.monotonic() + self._patience_s if deadline is None else deadline
 
-    async def _know(self, request: InferenceRequest, live: LoadedModel, ids: OwnIds) -> None:
-        """Know the id that a caller brought. Raises IdempotencyMismatch, which has no such id."""
-        table, endpoint = request.table, request.endpoint
+    async def know(self, request: InferenceRequest, live: LoadedModel) -> None:
+        """Know the id that a caller brought with what ``live`` has read; ``infer`` does.
+
+        Raises:
+            IdempotencyMismatch: it was brought before, with other inputs.
+        """
+        ids, table, endpoint = self._own_ids, request.table, request.endpoint
+        if ids is None:
+            return
         try:
             if live.execution.n_bytes(table) < _HASHED_HERE_BYTES:
                 inputs = inputs_hash(table)

@@ -21,6 +21,7 @@ import mmap
 import os
 import secrets
 import struct
+import sys
 import tempfile
 import time
 from hashlib import blake2b
@@ -137,16 +138,21 @@ def inputs_hash(table: Table) -> bytes:
 def _make(path: Path, places: int) -> None:
     """Make the file, whole or not at all; another process may have been quicker.
 
-    Every byte is written, so a file system that is full says so now, and not by a signal later, and
-    on the disk before it has its name.
+    Its room is taken, so a file system that is full says so now, and not by a signal later, and it
+    is on the disk before it has its name.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     fresh = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(_KEY_BYTES).ljust(_HEAD_BYTES, b"\0"))
-            file.write(bytes(places * _ENTRY.size))
             file.flush()
+            n_bytes = places * _ENTRY.size
+            if sys.platform == "linux":
+                os.posix_fallocate(file.fileno(), _HEAD_BYTES, n_bytes)
+            else:
+                file.write(bytes(n_bytes))
+                file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(fresh)

@@ -23,6 +23,8 @@ from modelway.inference.dataplane import DataPlane
 from modelway.rest.http import Headers, Request
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_NAMED = b"modelway-endpoint: %s\r\nmodelway-version: %s\r\nmodelway-prediction-id: %s\r\n"
+_VERSION = re.compile(rb"(?:\A|\n)modelway-version: ([^\r]*)\r\n")
 _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
 
 
@@ -141,8 +143,14 @@ def _control(request: Request) -> Control:
 
 def answer_headers(response: InferenceResponse) -> bytes:
     """The header lines that name an answer, in every protocol."""
-    return b"modelway-endpoint: %s\r\nmodelway-version: %s\r\nmodelway-prediction-id: %s\r\n" % (
+    return _NAMED % (
         response.endpoint.encode(),
         response.version.encode(),
         response.prediction_id.encode(),
     )
+
+
+def version_in(headers: bytes) -> str | None:
+    """The version that the header lines of an answer name."""
+    found = _VERSION.search(headers)
+    return None if found is None else found[1].decode()

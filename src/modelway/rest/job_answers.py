@@ -14,7 +14,7 @@ from modelway.domain.errors import ModelwayError, PredictFailed
 from modelway.domain.jobs import Payload
 from modelway.inference.dataplane import DataPlane
 from modelway.jobs.ports import Leased
-from modelway.rest.calling import Call
+from modelway.rest.calling import Call, version_in
 from modelway.rest.codecs import JSON_TYPE
 from modelway.rest.http import Headers, Request, Response
 from modelway.rest.predictions import Predictions
@@ -93,4 +93,5 @@ def _headers(job: Leased) -> dict[bytes, bytes]:
 
 
 def _payload(response: Response) -> Payload:
-    return Payload(response.body, response.content_type.decode())
+    version = version_in(response.headers)
+    return Payload(response.body, response.content_type.decode(), version)

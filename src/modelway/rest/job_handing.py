@@ -41,8 +41,8 @@ from modelway.domain.jobs import (
 )
 from modelway.inference.dataplane import DataPlane
 from modelway.rest.calling import Call, called
-from modelway.rest.http import JSON, Header, Request, Response, header_lines
-from modelway.rest.job_shapes import JobPort, shown, why
+from modelway.rest.http import JSON, Header, Request, Response
+from modelway.rest.job_shapes import JobPort, answered, shown, why
 from modelway.rest.predict import Prediction
 from modelway.rest.preferring import applied, patience_s
 from modelway.rest.uploads import names_upload, resolved
@@ -115,12 +115,7 @@ class Handing:
             raise PredictFailed(f"the job {job_id} failed: {job.error}")
         if result is None:
             raise ResultNotFound(job_id, job.state, why(job))
-        lines = header_lines(
-            (b"modelway-endpoint", job.endpoint.encode()),
-            (b"modelway-prediction-id", job_id.encode()),
-            said,
-        )
-        return Response(result.content, result.media_type.encode(), headers=lines)
+        return answered(job, result, said)
 
     async def _kept(self, request: Request, call: Call, prediction: Prediction) -> Job:
         """The job of a request, or the earlier one of its key."""

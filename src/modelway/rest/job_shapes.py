@@ -70,6 +70,16 @@ class JobPort(Protocol):
         ...
 
 
+def answered(job: Job, result: Payload, *headers: Header) -> Response:
+    """The answer of a job, named as that of a prediction is."""
+    named = [(b"modelway-endpoint", job.endpoint.encode())]
+    if result.version is not None:
+        named.append((b"modelway-version", result.version.encode()))
+    named.append((b"modelway-prediction-id", job.id.encode()))
+    lines = header_lines(*named, *headers)
+    return Response(result.content, result.media_type.encode(), headers=lines)
+
+
 def shown(
     job: Job,
     status: int,

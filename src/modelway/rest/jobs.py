@@ -27,7 +27,7 @@ from modelway.domain.errors import InvalidInput, JobNotFound, ResultNotFound
 from modelway.domain.jobs import Job, JobState
 from modelway.rest.http import Headers, Request, Response
 from modelway.rest.job_handing import Handing
-from modelway.rest.job_shapes import job_shape, shown, why
+from modelway.rest.job_shapes import answered, job_shape, shown, why
 from modelway.rest.predictions import Predictions
 from modelway.rest.routes import Route
 from modelway.rest.uploads import uploaded
@@ -101,7 +101,7 @@ class Jobs:
         found = await self._port.result(job.id)
         if found is None:
             raise ResultNotFound(job.id, job.state, why(job))
-        return Response(found.content, found.media_type.encode())
+        return answered(job, found)
 
     async def cancel(self, request: Request) -> Response:
         """End a job that is not done."""

@@ -14,6 +14,7 @@ _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _STATE: Schema = {"type": "string", "enum": list(JobState)}
 _ID: Schema = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
+_NAMED = ("modelway-endpoint", "modelway-version", "modelway-prediction-id")
 _JOB_HEADERS: Schema = {
     "location": {"schema": _TEXT, "description": "Where the job is found."},
     "retry-after": {
@@ -186,6 +187,7 @@ def job_paths(fault_refs: Schema) -> Schema:
     }
     result = {
         "description": "The answer, in the format that was asked for with the job",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _NAMED},
         "content": {"application/json": {}, "text/csv": {}},
     }
     stands = {"200": job_response("How it stands")}

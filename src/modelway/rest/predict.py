@@ -220,16 +220,19 @@ class Prediction:
 
         Raises:
             InvalidInput: it would be refused.
+            IdempotencyMismatch: its id was brought before, with other inputs.
             ModelwayError: its model cannot be opened.
         """
         try:
             came = self._formats.of_body(request.headers.get(b"content-type"))
             wanted = self._formats.wanted(request.headers.get(b"accept"), came)
             model = await self._model(request, call)
-            await self._read(came, request.body, model, call.deadline)
+            decoded = await self._read(came, request.body, model, call.deadline)
         except ModelwayError as error:
             self._refused(request, error)
             raise
+        if call.has_own_id:
+            await self._plane.know(call.request(decoded.table), model)
         return JSON_TYPE if wanted is None else wanted.media_type
 
     async def _model(self, request: Request, call: Call) -> LoadedModel:

@@ -211,6 +211,7 @@ JOB_PAYLOADS = Table(
     Column("job", name_type(), primary_key=True),
     Column("part", name_type(), primary_key=True),
     Column("media_type", name_type(), nullable=False),
+    Column("version", name_type()),
     Column("content", bytes_type(), nullable=False),
 )
 

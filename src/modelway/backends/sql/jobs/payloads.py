@@ -21,9 +21,10 @@ LARGEST_BYTES = 512 * 1024 * 1024
 """PostgreSQL and SQLite take somewhat less than twice as much."""
 
 _P = JOB_PAYLOADS.c
-_FOUND = select(_P.job, _P.content, _P.media_type).where(
+_FOUND = select(_P.job, _P.content, _P.media_type, _P.version).where(
     _P.part == bindparam("part"), among(_P.job)
 )
+_COLUMNS = ("job", "part", "media_type", "version", "content")
 _USUAL_BYTES = 256 * 1024
 """No server is set up to take less in one statement."""
 
@@ -45,14 +46,14 @@ def put(connection: Connection, part: str, payloads: Mapping[str, Payload]) -> N
 
     Raises:
         PayloadTooLarge: one that MariaDB is not set up to take.
-        InvalidInput: a media type that the database cannot hold.
+        InvalidInput: a media type or a version that the database cannot hold.
     """
     if connection.dialect.name == "mysql":
         _check_packets(connection, part, payloads)
-    for media_type in {one.media_type for one in payloads.values()}:
-        check(JOB_PAYLOADS, {"media_type": media_type})
-    rows = [(job, part, one.media_type, one.content) for job, one in payloads.items()]
-    insert_checked(connection, JOB_PAYLOADS, ("job", "part", "media_type", "content"), rows)
+    for media_type, version in {(one.media_type, one.version) for one in payloads.values()}:
+        check(JOB_PAYLOADS, {"media_type": media_type, "version": version})
+    rows = [(job, part, one.media_type, one.version, one.content) for job, one in payloads.items()]
+    insert_checked(connection, JOB_PAYLOADS, _COLUMNS, rows)
 
 
 def found(connection: Connection, part: str, jobs: Sequence[str]) -> dict[str, Payload]:
@@ -60,7 +61,9 @@ def found(connection: Connection, part: str, jobs: Sequence[str]) -> dict[str, P
     payloads: dict[str, Payload] = {}
     for some in portions(jobs):
         rows = connection.execute(_FOUND, {"ids": some, "part": part})
-        payloads |= {job: Payload(bytes(content), kind) for job, content, kind in rows}
+        payloads |= {
+            job: Payload(bytes(content), kind, version) for job, content, kind, version in rows
+        }
     return payloads
 
 
