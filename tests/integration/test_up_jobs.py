@@ -136,6 +136,12 @@ def test_the_answer_is_in_the_format_that_was_asked_for(up: Up) -> None:
     expected = asked(up, "/models/iris/predict", payload=rows, headers={"accept": "text/csv"})
     cut = [line.split(",")[:-1] for line in result.body.decode().splitlines()]
     assert cut == [line.split(",")[:-1] for line in expected.body.decode().splitlines()]
+    path = f"/jobs/{done['id']}/result"
+    assert asked(up, path, headers={"accept": "application/json"}).status == 406
+    in_json = ended(up, submitted(up, rows).json["id"])
+    turned = asked(up, f"/jobs/{in_json['id']}/result", headers={"accept": "text/csv"})
+    assert turned.headers["content-type"] == "text/csv; charset=utf-8"
+    assert [line.split(",")[:-1] for line in turned.body.decode().splitlines()] == cut
 
 
 def test_jobs_are_listed_by_state_and_page(up: Up) -> None:

@@ -119,9 +119,12 @@ class Formats:
             return came
         return (self._known if len(accept) <= _KNOWN_BYTES else self._chosen)(accept, came)
 
+    def takes(self, accept: bytes | None, one: TableFormat) -> bool:
+        """Whether Accept takes a format at all."""
+        return accept is None or _liking(_ranges(accept), one.media_type) > 0.0
+
     def _chosen(self, accept: bytes, came: TableFormat | None) -> TableFormat | None:
-        text = accept.decode("latin-1").lower()
-        ranges = [_quality(one) for one in text.split(",")[:_MOST_RANGES]]
+        ranges = _ranges(accept)
         candidates = [came, *(one for one in self._offered if one is not came)]
         best, chosen = 0.0, came
         for one in candidates:
@@ -198,6 +201,12 @@ _MOST_HEADERS = 256
 _KNOWN_BYTES = 1000
 _Q = re.compile(r";\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)")
 _PLAIN_TYPES = frozenset((str, int, float, type(None)))
+
+
+def _ranges(accept: bytes) -> list[tuple[str, float]]:
+    """The media ranges of an Accept header."""
+    text = accept.decode("latin-1").lower()
+    return [_quality(one) for one in text.split(",")[:_MOST_RANGES]]
 
 
 def _quality(text: str) -> tuple[str, float]:

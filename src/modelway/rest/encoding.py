@@ -30,9 +30,12 @@ from modelway.rest.quick_answers import quick_answers
 from modelway.rest.row_ids import RowIds
 
 PREDICTION = "prediction"
-_TAKEN = frozenset(
-    ("label", "probabilities", "warnings", "endpoint", "version", "prediction_id", "outputs")
+OUTPUTS = "outputs"
+TAKEN = frozenset(
+    ("label", "probabilities", "warnings", "endpoint", "version", "prediction_id", OUTPUTS)
 )
+"""Words of answers that no model's prediction is called by."""
+
 _LISTED_WARNINGS = 1000
 
 Row = dict[str, Any]
@@ -46,7 +49,7 @@ class AnswerEncoder:
     """
 
     def __init__(self, bundle: Bundle, output_name: str = PREDICTION) -> None:
-        if not output_name or output_name in _TAKEN or output_name.startswith("probability_"):
+        if not output_name or output_name in TAKEN or output_name.startswith("probability_"):
             raise BadValue(f"the output of a model cannot be called {output_name!r}")
         self._name = output_name
         self._tabular = bundle.signature.is_tabular
@@ -213,7 +216,7 @@ class AnswerEncoder:
             return self._predictions(response)
 
     def _tensors(self, response: InferenceResponse) -> Row:
-        answer: Row = {"outputs": {name: _values(a) for name, a in response.outputs.items()}}
+        answer: Row = {OUTPUTS: {name: _values(a) for name, a in response.outputs.items()}}
         warnings = [*response.warnings, *self._not_finite(response)]
         if warnings:
             answer["warnings"] = [_shown(one) for one in warnings]

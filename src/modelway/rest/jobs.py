@@ -27,6 +27,7 @@ from modelway.domain.errors import InvalidInput, JobNotFound, ResultNotFound
 from modelway.domain.jobs import Job, JobState
 from modelway.rest.http import Headers, Request, Response
 from modelway.rest.job_handing import Handing
+from modelway.rest.job_results import in_format
 from modelway.rest.job_shapes import answered, job_shape, shown, why
 from modelway.rest.predictions import Predictions
 from modelway.rest.routes import Route
@@ -93,7 +94,7 @@ class Jobs:
         return await self._stands(key, job_id)
 
     async def result(self, request: Request) -> Response:
-        """The answer itself; as the job stands where it is not done."""
+        """The answer itself, in what Accept likes best; as the job stands where it is not done."""
         key = self._caller(request, "/jobs/{id}/result")
         job = await self._found(key, request.captures["id"])
         if not job.state.is_done:
@@ -101,7 +102,8 @@ class Jobs:
         found = await self._port.result(job.id)
         if found is None:
             raise ResultNotFound(job.id, job.state, why(job))
-        return answered(job, found)
+        accept = request.headers.get(b"accept")
+        return answered(job, await in_format(found, self._predictions.formats, accept))
 
     async def cancel(self, request: Request) -> Response:
         """End a job that is not done."""

@@ -8,7 +8,7 @@ from modelway.domain.jobs import HIGHEST_PRIORITY, LOWEST_PRIORITY, USUAL_PRIORI
 
 Schema = dict[str, Any]
 
-FAULTS = ("400", "404", "409", "422", "503")
+FAULTS = ("400", "404", "406", "409", "422", "503")
 
 _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
@@ -186,7 +186,7 @@ def job_paths(fault_refs: Schema) -> Schema:
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/jobs.page"}}},
     }
     result = {
-        "description": "The answer, in the format that was asked for with the job",
+        "description": "The answer: in JSON and as tables, or in the table asked for with the job",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _NAMED},
         "content": {"application/json": {}, "text/csv": {}},
     }

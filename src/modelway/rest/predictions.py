@@ -33,7 +33,7 @@ class Predictions:
         later: Later | None = None,
     ) -> None:
         self._plane = plane
-        self._formats = Formats(settings)
+        self.formats = Formats(settings)
         self._limits = Limits(settings.max_json_depth, settings.max_rows)
         self._words = output_names
         self._later = later
@@ -45,9 +45,7 @@ class Predictions:
         if found is None:
             word = self._words.get(endpoint, PREDICTION)
             AnswerEncoder(self._plane.router.live(endpoint).bundle, word)
-            found = Prediction(
-                self._plane, endpoint, word, self._formats, self._limits, self._later
-            )
+            found = Prediction(self._plane, endpoint, word, self.formats, self._limits, self._later)
             self._found[endpoint] = found
         return found
 
