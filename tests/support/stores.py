@@ -10,16 +10,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pymysql
 import pytest
+from pymysql.constants import ER
 from sqlalchemy import URL, make_url
 
 from modelway.backends.sql.store import Store, open_store
 from modelway.domain.errors import ModelwayError
+from support.ending import together
 from support.live import absent
 
 POSTGRESQL = os.environ.get("MODELWAY_TEST_POSTGRESQL", "postgresql://root@127.0.0.1:5432/test")
@@ -33,6 +36,9 @@ KINDS = (
 """What a fixture of stores is parametrised over."""
 
 SERVERS = KINDS[1:]
+
+_LOCKED_S = 30
+"""For how long a statement beside the store waits for a lock that somebody has left there."""
 
 
 @contextlib.contextmanager
@@ -48,6 +54,8 @@ def empty_database(kind: str, folder: Path) -> Iterator[str]:
     try:
         yield server.set(database=name).render_as_string(hide_password=False)
     finally:
+        if kind == "mariadb":
+            cut_connections(server.set(database=name).render_as_string(hide_password=False))
         rows_of(url, f"DROP DATABASE {name}" + (" WITH (FORCE)" if kind == "postgresql" else ""))
 
 
@@ -69,13 +77,18 @@ def cut_connections(url: str) -> int:
         )
     ours = "db = database() AND id <> connection_id()"
     ids = rows_of(url, f"SELECT id FROM information_schema.processlist WHERE {ours}")
-    rows_of(url, "SELECT 1", *(f"KILL {id}" for (id,) in ids))
+    for (id,) in ids:
+        try:
+            rows_of(url, f"KILL {id}")
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != ER.NO_SUCH_THREAD:  # it has ended by itself meanwhile
+                raise
     return len(ids)
 
 
 def at_once(url: str, acts: Sequence[Callable[[Store], object]]) -> list[object]:
     """What each act gives or raises on a store of its own, all of them begun at the same moment."""
-    begin = threading.Barrier(len(acts))
+    begin = threading.Barrier(len(acts), timeout=30)
     ends: list[object] = [None] * len(acts)
 
     def act(position: int) -> None:
@@ -87,11 +100,7 @@ def at_once(url: str, acts: Sequence[Callable[[Store], object]]) -> list[object]
             except ModelwayError as error:
                 ends[position] = error
 
-    threads = [threading.Thread(target=act, args=(position,)) for position in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*(partial(act, position) for position in range(len(acts))))
     return ends
 
 
@@ -136,7 +145,8 @@ def _connected(at: URL) -> contextlib.AbstractContextManager[Any]:
         return contextlib.closing(sqlite3.connect(str(at.database), isolation_level=None))
     if at.drivername == "postgresql":
         url = at.render_as_string(hide_password=False)
-        return contextlib.closing(psycopg.connect(url, autocommit=True))
+        options = f"-c lock_timeout={_LOCKED_S}s"
+        return contextlib.closing(psycopg.connect(url, autocommit=True, options=options))
     return contextlib.closing(_mariadb(at))
 
 
@@ -148,4 +158,6 @@ def _mariadb(at: URL) -> Any:
         password=at.password or "",
         database=at.database,
         autocommit=True,
+        init_command=f"SET lock_wait_timeout={_LOCKED_S}, innodb_lock_wait_timeout={_LOCKED_S}",
+        read_timeout=2 * _LOCKED_S,
     )
