@@ -26,7 +26,6 @@ from support.trained import ROW, TRANSCRIPT, follow_tutorial
 
 OWN = {"MODELWAY__REGISTRY__PROTECTED": "guarded"}
 
-# MLflow alone takes a minute to start where many tests run beside each other.
 pytestmark = pytest.mark.services
 
 

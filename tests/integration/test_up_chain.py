@@ -50,7 +50,6 @@ print(run.info.run_id)
 """
 """Plain MLflow code: nothing in it is Modelway's."""
 
-# MLflow alone takes a minute to start where many tests run beside each other.
 pytestmark = pytest.mark.services
 
 
