@@ -22,6 +22,7 @@ from modelway.domain.errors import (
     ProposalNotFound,
 )
 from modelway.registry.promotions import Decision
+from support.ending import killed
 from support.moves import move, proposal
 from support.stores import at_once, rows_of
 
@@ -124,21 +125,21 @@ def test_processes_that_are_killed_leave_each_approval_whole(store: Store, url: 
     generator = random.Random(seed)
     for n in range(rounds):
         store.proposals.add(proposal(f"p{n}"))
-    killed = 0
+    n_killed = 0
     for round in range(6):
         command = [sys.executable, "-c", APPROVER, url, f"process-{round}", str(rounds)]
-        with subprocess.Popen(
+        approver = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as running:
+        )
+        with killed(approver) as running:
             assert running.stdin is not None
             assert running.stdout is not None
             assert running.stdout.readline() == "ready\n"
             running.stdin.write("go\n")
             running.stdin.flush()
             time.sleep(generator.uniform(0.0, 0.08))
-            killed += running.poll() is None
-            running.kill()
-    assert killed, f"seed {seed}"
+            n_killed += running.poll() is None
+    assert n_killed, f"seed {seed}"
     with open_store(url) as again:
         check_each_is_whole(again, rounds)
     command = [sys.executable, "-c", APPROVER, url, "last", str(rounds)]

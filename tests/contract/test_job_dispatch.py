@@ -19,6 +19,7 @@ from modelway.jobs.dispatching import (
     JobDispatch,
     Line,
 )
+from support.ending import together
 from support.jobs import failed, lease, new_job, now, succeeded
 
 
@@ -94,11 +95,7 @@ class TestAnnouncing:
                 for _ in range(10):
                     given.extend(one.job for one in other.jobs.announcements(5, 60.0))
 
-        threads = [threading.Thread(target=take) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(*[take] * 3)
         given += [one.job for one in store.jobs.announcements(100, 60.0)]
         assert len(given) == len(set(given)) == 100
 
@@ -204,7 +201,7 @@ class TestClaiming:
     def test_two_who_claim_the_same_have_each_job_once(self, store: Store, url: str) -> None:
         ids = [one.id for one in store.jobs.enqueue([new_job() for _ in range(200)])]
         had: list[str] = []
-        begin = threading.Barrier(3)
+        begin = threading.Barrier(3, timeout=30)
 
         def take() -> None:
             with open_store(url) as other:
@@ -213,11 +210,7 @@ class TestClaiming:
                 for k in range(0, 200, 20):
                     had.extend(one.id for one in claim(other, *ids[k : k + 20]).leased)
 
-        threads = [threading.Thread(target=take) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(*[take] * 3)
         assert sorted(had) == sorted(ids)
         assert {one.state for one in store.jobs.page(None, None, None, 500)} == {JobState.LEASED}
 

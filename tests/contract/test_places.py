@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from modelway.backends.fsspec_place import Place, open_place
 from modelway.domain.addresses import shown_url
 from modelway.domain.errors import BadValue, MissingExtra, Unavailable
+from support.ending import repeated
 from support.objects import KINDS, ObjectStore
 
 both = pytest.mark.parametrize("place_url", KINDS, indirect=True)
@@ -64,21 +64,16 @@ def test_whoever_finds_a_file_finds_it_whole(place: Place, tmp_path: Path) -> No
     files = [tmp_path / "ones", tmp_path / "twos"]
     for file, byte in zip(files, (b"1", b"2"), strict=True):
         file.write_bytes(byte * 3_000_000)
-    ended = threading.Event()
-
-    def write() -> None:
-        for k in range(6):
-            place.put(files[k % 2], "file")
-        ended.set()
-
-    thread = threading.Thread(target=write)
-    thread.start()
     seen = []
-    while not ended.is_set():
+
+    def look() -> None:
         found = place.read("file")
         if found is not None:
             seen.append((len(found), len(set(found))))
-    thread.join()
+
+    with repeated(look):
+        for k in range(6):
+            place.put(files[k % 2], "file")
     assert set(seen) == {(3_000_000, 1)}
     assert place.sizes() == {"file": 3_000_000}
 

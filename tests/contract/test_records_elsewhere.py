@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from modelway.backends.parquet_records import ParquetRecords
 from modelway.backends.parquet_sent import SentRecords
 from modelway.backends.parquet_tombstones import tombstone_of
 from modelway.domain.errors import InvalidInput, PredictionNotFound, Unavailable
+from support.ending import killed, repeated, together
 from support.objects import KINDS, ObjectStore
 from support.recording import files_below, iris, people, recorded
 
@@ -172,13 +172,12 @@ def test_whenever_the_sender_is_killed_nothing_is_lost_or_doubled(
             recorded(a.root, iris(5), slot=f"{k}-{slot}")
             n += 5
         command = [sys.executable, "-c", SENDING, str(a.root), place_url]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+        with killed(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)) as sender:
             assert sender.stdout is not None
             assert sender.stdout.readline() == "ready\n"
             until = time.monotonic() + drawn.uniform(0, 0.3)
             while time.monotonic() < until:
                 assert a.count() == (n, n)
-            sender.kill()
         assert a.count() == (n, n)
     a.keeper.seal_once()
     assert a.keeper.compact(TOMORROW) > 0
@@ -194,25 +193,9 @@ def test_each_home_merges_its_own_files_and_two_may_do_so_at_once(a: Kept, b: Ke
         one.send()
     before = a.count()
     gone: list[int] = []
-    ended = threading.Event()
     counts = []
-
-    def look() -> None:
-        while not ended.is_set():
-            counts.append(b.count())
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    merging = [
-        threading.Thread(target=lambda one=one: gone.append(one.keeper.compact(TOMORROW)))
-        for one in (a, b)
-    ]
-    for thread in merging:
-        thread.start()
-    for thread in merging:
-        thread.join()
-    ended.set()
-    looking.join()
+    with repeated(lambda: counts.append(b.count())):
+        together(*(lambda one=one: gone.append(one.keeper.compact(TOMORROW)) for one in (a, b)))
     assert gone == [3, 3]
     assert set(counts) == {before} == {(24, 24)}
     assert sorted(name[:2] for name in a.place.sizes()) == ["a/", "b/"]

@@ -34,6 +34,7 @@ from modelway.domain.errors import (
     StoreUnavailable,
 )
 from modelway.registry.promotions import Decision
+from support.ending import together
 from support.moves import NOON, key, label, move, proposal, revision
 from support.stores import (
     KINDS,
@@ -139,18 +140,14 @@ print(store.generation.now())
         assert identity[0] == "identity"
 
     def test_threads_that_open_an_empty_database_wait_for_each_other(self, empty: str) -> None:
-        begin, numbers = threading.Barrier(4), []
+        begin, numbers = threading.Barrier(4, timeout=30), []
 
         def opener() -> None:
             begin.wait()
             with open_store(empty) as store:
                 numbers.append(store.generation.now())
 
-        threads = [threading.Thread(target=opener) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(*[opener] * 4)
         assert numbers == [0] * 4
 
     def test_the_migrations_make_the_tables_that_are_used(self, empty: str) -> None:
@@ -278,11 +275,7 @@ class TestTrouble:
                 store.generation.now()
             rows_of(module_url, f"CREATE DATABASE {later}")
             try:
-                threads = [threading.Thread(target=store.generation.now) for _ in range(8)]
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
+                together(*[store.generation.now] * 8)
                 store.ledger.append(move(1))
                 with open_store(url) as other:
                     assert other.unreached is None

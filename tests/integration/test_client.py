@@ -26,6 +26,7 @@ from modelway.domain.errors import (
     SignatureMismatch,
     Unavailable,
 )
+from support.ending import joined
 from support.live import Serve, Service
 
 VIRGINICA = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
@@ -175,11 +176,12 @@ def _answering(answer: bytes, listener: socket.socket) -> None:
 def impostor(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of something that answers everything alike and closes its connections."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_answering, args=(request.param, listener))
+        words = (request.param, listener)
+        thread = threading.Thread(target=_answering, args=words, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
+    joined(thread)
 
 
 @pytest.mark.parametrize("impostor", [b'{"prediction":1}'], indirect=True)

@@ -20,8 +20,10 @@ def _listening(address: str) -> Iterator[None]:
     server = grpc.server(ThreadPoolExecutor(1))
     server.add_insecure_port(address)
     server.start()
-    yield
-    server.stop(0).wait()
+    try:
+        yield
+    finally:
+        assert server.stop(0).wait(30)
 
 
 def _number(address: str) -> int:

@@ -67,12 +67,11 @@ def worked(store: Store, answers: Answers, attempts: int = 3, lease_s: float = 5
     async def run() -> None:
         stopped = asyncio.Event()
         working = asyncio.create_task(worker.run(stopped))
-        until = time.monotonic() + MOST_S
-        while not working.done() and await asyncio.to_thread(left, store) > 0:
-            assert time.monotonic() < until
-            await asyncio.sleep(0.02)
-        stopped.set()
-        await working
+        async with asyncio.timeout(MOST_S):
+            while not working.done() and await asyncio.to_thread(left, store) > 0:
+                await asyncio.sleep(0.02)
+            stopped.set()
+            await working
 
     asyncio.run(run())
     return ended.found

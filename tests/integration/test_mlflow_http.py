@@ -20,6 +20,7 @@ from modelway.backends.mlflow_places import path_within, proxied_path
 from modelway.backends.mlflow_rest import MlflowRegistry
 from modelway.domain.errors import BadValue, InvalidInput, InvalidSource, RegistryUnavailable
 from modelway.registry.models import ModelVersion
+from support.ending import joined
 
 Answers = Callable[[BaseHTTPRequestHandler], tuple[int, bytes]]
 
@@ -66,14 +67,14 @@ class Stranger:
     @contextlib.contextmanager
     def running(self) -> Iterator[Stranger]:
         """The server, while the block lasts."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield self
         finally:
             self._server.shutdown()
-            thread.join()
             self._server.server_close()
+            joined(thread)
 
 
 def failing(status: int, code: str = "", message: str = "it broke") -> Answers:

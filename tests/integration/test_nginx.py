@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from support.ending import killed, repeated
 from support.live import MODELWAY, ROOT, Service, absent, ask, wait_until_ready
 from support.served import FLOWER, compiled_bundle, flower_graph
 
@@ -48,6 +48,12 @@ def proxied(tmp_path: Path, bundles: list[Path]) -> Iterator[Service]:
         "MODELWAY__SERVE__TRUSTED_PROXIES": "unix",
         "MODELWAY__TELEMETRY__LOG_FORMAT": "json",
     }
+    text = (ROOT / "docs" / "how-to" / "nginx.conf").read_text()
+    text = text.replace("unix:/run/modelway/http.sock", f"unix:{path}")
+    text = text.replace("listen 8088", f"listen 127.0.0.1:{port}")
+    # Where the tests are root, its workers must be too to reach this folder.
+    text = "user root;\n" + text if os.geteuid() == 0 else text
+    (tmp_path / "nginx.conf").write_text(f"daemon off;\nerror_log {tmp_path}/error.log;\n{text}")
     with log.open("w") as stream:
         service = subprocess.Popen(
             [str(word) for word in words],
@@ -56,21 +62,21 @@ def proxied(tmp_path: Path, bundles: list[Path]) -> Iterator[Service]:
             env={**os.environ, **settings},
             text=True,
         )
-    text = (ROOT / "docs" / "how-to" / "nginx.conf").read_text()
-    text = text.replace("unix:/run/modelway/http.sock", f"unix:{path}")
-    text = text.replace("listen 8088", f"listen 127.0.0.1:{port}")
-    # Where the tests are root, its workers must be too to reach this folder.
-    text = "user root;\n" + text if os.geteuid() == 0 else text
-    (tmp_path / "nginx.conf").write_text(f"daemon off;\nerror_log {tmp_path}/error.log;\n{text}")
-    proxy = subprocess.Popen([str(NGINX), "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
-    try:
+    with (
+        killed(service),
+        killed(
+            subprocess.Popen([str(NGINX), "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
+        ) as proxy,
+    ):
         found = Service(f"http://127.0.0.1:{port}/ml", service, log)
-        wait_until_ready(found)
-        yield found
-    finally:
-        for process in (proxy, service):
-            process.terminate()
-            process.wait(20)
+        try:
+            wait_until_ready(found)
+            yield found
+        finally:
+            # Each is killed if it does not end by itself, and the test fails.
+            for process in (proxy, service):
+                process.terminate()
+                process.wait(20)
 
 
 def administration(service: Service) -> tuple[str, Mapping[str, str]]:
@@ -115,26 +121,19 @@ def test_a_swap_costs_nobody_behind_the_proxy_an_answer(
     proxied: Service, bundles: list[Path]
 ) -> None:
     url, headers = administration(proxied)
-    ended = threading.Event()
     seen: list[tuple[int, float]] = []
 
     def call() -> None:
-        while not ended.is_set():
-            answer = proxied.ask("/models/flower/predict", json=ROW)
-            said: Any = answer.json
-            seen.append((answer.status, said.get("probabilities", {}).get("2")))
+        answer = proxied.ask("/models/flower/predict", json=ROW)
+        said: Any = answer.json
+        seen.append((answer.status, said.get("probabilities", {}).get("2")))
 
-    threads = [threading.Thread(target=call) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for k in (1, 0, 1):
+    with repeated(call, threads=3):
+        for k in (1, 0, 1):
+            time.sleep(0.3)
+            payload = {"bundle": str(bundles[k])}
+            swapped = ask(f"{url}/models/flower", payload=payload, headers=headers, method="PUT")
+            assert swapped.status == 200, swapped.body
         time.sleep(0.3)
-        payload = {"bundle": str(bundles[k])}
-        swapped = ask(f"{url}/models/flower", payload=payload, headers=headers, method="PUT")
-        assert swapped.status == 200, swapped.body
-    time.sleep(0.3)
-    ended.set()
-    for thread in threads:
-        thread.join()
     assert {status for status, _ in seen} == {200}
     assert {value for _, value in seen} == {0.75, 0.5}

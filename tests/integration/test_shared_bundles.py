@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ from modelway.bundles.store import Bundle, open_bundle
 from modelway.composition.shared_bundles import SharedBundles
 from modelway.domain.errors import DigestMismatch, MissingExtra, Unavailable
 from modelway.settings import BundleSettings
+from support.ending import repeated
 from support.objects import KINDS, ObjectStore
 
 both = pytest.mark.parametrize("place_url", KINDS, indirect=True)
@@ -91,22 +91,17 @@ def test_the_manifest_is_the_last_file_to_be_shared(
     here: SharedBundles, built: Bundle, name: str, tmp_path: Path
 ) -> None:
     place = tmp_path / "elsewhere" / name
-    ended = threading.Event()
     lacking = []
 
     def look() -> None:
-        while not ended.is_set():
-            if (place / MANIFEST).exists():
-                wanted = {one.relative_to(built.folder) for one in built.folder.rglob("*")}
-                lacking.append(wanted - {one.relative_to(place) for one in place.rglob("*")})
+        if (place / MANIFEST).exists():
+            wanted = {one.relative_to(built.folder) for one in built.folder.rglob("*")}
+            lacking.append(wanted - {one.relative_to(place) for one in place.rglob("*")})
 
     local = SharedBundles(BundleSettings(home=tmp_path / "here", url=f"{tmp_path}/elsewhere"))
-    thread = threading.Thread(target=look)
-    thread.start()
-    local.share(built.digest)
-    time.sleep(0.1)
-    ended.set()
-    thread.join()
+    with repeated(look):
+        local.share(built.digest)
+        time.sleep(0.1)
     assert lacking
     assert not any(lacking)
 

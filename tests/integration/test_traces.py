@@ -36,6 +36,7 @@ from modelway.telemetry.spans import (
     Spans,
 )
 from modelway.telemetry.trace import TraceContext, trace_context
+from support.ending import joined
 from support.live import Serve
 from support.served import FLOWER, compiled_bundle, flower_graph
 
@@ -99,7 +100,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         yield collector
         collector.shutdown()
-        listening.join()
+        joined(listening)
 
 
 def values(attributes: list[KeyValue]) -> dict[str, str | int]:

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from support.ending import killed
+
 WORKER = """
 import os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -101,7 +103,7 @@ def gone(process: int) -> bool:
 
 def test_a_killed_worker_is_replaced_in_its_slot_and_sigterm_ends_all(tmp_path: Path) -> None:
     supervisor, log = start(tmp_path, "go")
-    with supervisor:
+    with killed(supervisor):
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "all ready\n"
         slot, process = started(log, 2)[1]
@@ -115,7 +117,7 @@ def test_a_killed_worker_is_replaced_in_its_slot_and_sigterm_ends_all(tmp_path: 
 
 def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     supervisor, log = start(tmp_path, "go")
-    with supervisor:
+    with killed(supervisor):
         workers = started(log, 2)
         supervisor.kill()
     assert all(gone(one) for _, one in workers)
@@ -123,14 +125,14 @@ def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
 
 def test_a_worker_that_cannot_start_ends_the_service_with_its_exit_code(tmp_path: Path) -> None:
     supervisor, log = start(tmp_path, "fail")
-    with supervisor:
+    with killed(supervisor):
         assert supervisor.wait(20) == 7
     assert len(log.read_text().splitlines()) <= 2
 
 
 def test_every_worker_is_asked_and_one_that_does_not_report_is_replaced(tmp_path: Path) -> None:
     supervisor, log = start(tmp_path, "go", "hello", "die 0", "sleep 1", "again")
-    with supervisor:
+    with killed(supervisor):
         assert supervisor.stdout is not None
         said = [supervisor.stdout.readline().strip() for _ in range(2)]
         assert said == ["all ready", "{0: b'0 heard hello\\n', 1: b'1 heard hello\\n'}"]
@@ -149,7 +151,7 @@ def test_every_worker_is_asked_and_one_that_does_not_report_is_replaced(tmp_path
 
 def test_each_report_is_the_one_of_its_order_whichever_comes_first(tmp_path: Path) -> None:
     supervisor, _ = start(tmp_path, "go", "wait + hello")
-    with supervisor:
+    with killed(supervisor):
         assert supervisor.stdout is not None
         said = [supervisor.stdout.readline().strip() for _ in range(3)]
         assert said == [

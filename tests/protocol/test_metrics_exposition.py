@@ -29,6 +29,7 @@ from modelway.telemetry.metrics import (
     TABLE,
 )
 from modelway.telemetry.slots import Slot, read_slots
+from support.ending import killed
 
 WRITER = """
 import sys
@@ -77,13 +78,10 @@ def writing(folder: Path, slot: int, first: int, turns: int) -> Iterator[subproc
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, *arguments], stdout=subprocess.PIPE, text=True
     )
-    with process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "writing\n"
-            yield process
-        finally:
-            process.kill()
+    with killed(process):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
 
 
 def test_every_metric_is_read_with_its_type_help_and_labels(tmp_path: Path) -> None:

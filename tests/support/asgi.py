@@ -14,6 +14,7 @@ from typing import Any
 
 from modelway.rest.connection import Connection
 from modelway.rest.server import Server
+from support.ending import joined
 from support.live import Answer, Ask
 
 HOST = "127.0.0.1"
@@ -113,14 +114,14 @@ def served(app: Any) -> Iterator[int]:
         await server.drain(1)
 
     with socket.create_server((HOST, 0)) as listener:
-        thread = threading.Thread(target=lambda: asyncio.run(serve(listener)))
+        thread = threading.Thread(target=lambda: asyncio.run(serve(listener)), daemon=True)
         thread.start()
-        started.wait()
         try:
+            assert started.wait(20)
             yield int(listener.getsockname()[1])
         finally:
             ended.set()
-            thread.join()
+            joined(thread)
 
 
 def asking_http(port: int) -> Ask:

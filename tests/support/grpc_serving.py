@@ -18,6 +18,7 @@ from modelway.inference.dataplane import DataPlane
 from modelway.inference.statistics import Statistics
 from modelway.settings import GrpcSettings
 from modelway.telemetry.spans import Spans
+from support.ending import joined
 
 OIP = "inference.GRPCInferenceService"
 Response = TypeVar("Response", bound=Message)
@@ -83,11 +84,11 @@ def served_grpc(
         await door.stop(1)
         plane.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     try:
         assert started.wait(20)
         yield port
     finally:
         ended.set()
-        thread.join()
+        joined(thread)
