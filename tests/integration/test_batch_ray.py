@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelway.domain.signature import Column, Datatype, Signature
+from support.ending import killed
 from support.live import MODELWAY, modelway
 from support.served import FLOWER, compiled_bundle, flower_graph, function_bundle
 
@@ -55,14 +57,20 @@ def address() -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
-        assert process.stdout is not None
-        found = ""
-        while not found.startswith("at "):
-            found = process.stdout.readline()
-            assert found or process.poll() is None
-        yield found.split()[1]
-        process.communicate("\n", timeout=60)
+        with killed(process):
+            try:
+                assert process.stdout is not None
+                found = ""
+                while not found.startswith("at "):
+                    found = process.stdout.readline()
+                    assert found
+                yield found.split()[1]
+                process.communicate("\n", timeout=60)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

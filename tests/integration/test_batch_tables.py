@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sqlalchemy import create_engine
 
 from modelway.backends.sql.connecting import DRIVERS
+from support.ending import killed
 from support.live import MODELWAY, modelway, real_data
 from support.loans import save_loans
 from support.scored import rows_of as rows_in
@@ -172,17 +173,15 @@ def is_written_to(url: str, table: str) -> bool:
 
 def kill_when(command: list[str], folder: Path, is_time: Callable[[], bool]) -> None:
     """Kill a run at the moment when something has come to be."""
-    with subprocess.Popen(
+    process = subprocess.Popen(
         command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder
-    ) as process:
-        try:
-            until = time.monotonic() + 120
-            while not is_time():
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.01)
-        finally:
-            process.kill()
+    )
+    with killed(process):
+        until = time.monotonic() + 120
+        while not is_time():
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
     assert process.returncode == -signal.SIGKILL
 
 

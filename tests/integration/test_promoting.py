@@ -30,6 +30,7 @@ from modelway.registry.following import REGISTRY, SETTLING
 from modelway.registry.models import ARCHIVED_BY
 from modelway.registry.promoting import Promoting
 from modelway.registry.promotions import Decision, Kind, Promotion, Proposal
+from support.ending import joined
 from support.ledgers import MemoryLedger, MemoryLinks, MemoryProposals
 from support.mlflow_servers import MlflowServer, mlflow_server
 from support.severed import Relay
@@ -170,7 +171,7 @@ def test_of_many_who_promote_at_once_one_wins_and_the_others_are_told(desk: Desk
     desk.promote("1")
     desk.now += timedelta(hours=1)
     hosts = [desk.another_host() for _ in range(6)]
-    together = threading.Barrier(len(hosts))
+    together = threading.Barrier(len(hosts), timeout=60)
 
     def promote(number: int) -> Promotion | Proposal | ModelwayError:
         together.wait()
@@ -212,13 +213,13 @@ def test_who_comes_second_is_told_who_was_first(desk: Desk) -> None:
 
     told: list[str] = []
     read, moved = threading.Event(), threading.Event()
-    thinking = threading.Thread(target=promote_slowly)
+    thinking = threading.Thread(target=promote_slowly, daemon=True)
     desk.ledger.current = while_the_slow_one_thinks  # type: ignore[method-assign] # a slow store
     thinking.start()
     assert read.wait(30)
     quick.promote(desk.model, "2", "champion", "eve", "it is quicker")
     moved.set()
-    thinking.join()
+    joined(thinking)
     assert told == [f"{desk.model}@champion was moved meanwhile; eve moved it to 2: it is quicker"]
     assert desk.shown() == "2"
 
@@ -405,7 +406,7 @@ def test_a_proposal_that_was_overtaken_is_refused_and_says_by_whom(desk: Desk) -
 def test_of_two_who_approve_at_once_one_is_told(desk: Desk) -> None:
     proposal = desk.promoting.promote(desk.model, "1", "guarded", "ann", "better")
     assert isinstance(proposal, Proposal)
-    hosts, together = [desk.another_host() for _ in range(4)], threading.Barrier(4)
+    hosts, together = [desk.another_host() for _ in range(4)], threading.Barrier(4, timeout=60)
 
     def approve(number: int) -> object:
         together.wait()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from support.administered import Administered, until
+from support.ending import joined
 from support.live import Serve, Service, ask
 from support.patience import promised
 from support.served import FLOWER, compiled_bundle, flower_graph
@@ -49,7 +50,9 @@ class Caller:
         self._service = service
         self.answers: list[list[tuple[int, float]]] = [[] for _ in range(threads)]
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(k,)) for k in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._ask, args=(k,), daemon=True) for k in range(threads)
+        ]
 
     def __enter__(self) -> Caller:
         for thread in self._threads:
@@ -58,8 +61,7 @@ class Caller:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        joined(*self._threads)
 
     def _ask(self, k: int) -> None:
         host, _, port = self._service.url.removeprefix("http://").partition(":")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from support.ending import joined
+
 _PAUSE_S = 0.02
 """Between an answer and the next request: what asks shares the machine with what answers."""
 
@@ -65,7 +67,7 @@ class Callers:
         self._netloc = parts.netloc
         self._row = row
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(number)]
+        self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(number)]
         self.connections: list[Connection] = []
 
     def __enter__(self) -> Callers:
@@ -75,8 +77,7 @@ class Callers:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        joined(*self._threads)
 
     @property
     def broken(self) -> Sequence[Connection]:

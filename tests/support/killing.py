@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from modelway.composition.mlflow_server import is_up
 from support.calling import Asked, Callers
+from support.ending import joined
 from support.homes import Homes, Up, callers_of, is_ready, is_running, wait_until
 
 TURNS = ("worker", "other worker", "tend", "up", "mlflow")
@@ -117,7 +118,8 @@ class Killing:
 
     def _killed(self, turn: str, moves: list[Move]) -> Kill:
         """Kill what is at turn while the alias moves, and wait until it is back."""
-        moving = threading.Thread(target=self._move, args=(moves, f"beside the {turn}"))
+        words = (moves, f"beside the {turn}")
+        moving = threading.Thread(target=self._move, args=words, daemon=True)
         moving.start()
         try:
             time.sleep(self._random.uniform(0, _AT_ONCE_S))
@@ -127,7 +129,7 @@ class Killing:
                 return self._kill_mlflow()
             return self._kill_child(turn)
         finally:
-            moving.join()
+            joined(moving)
 
     def _kill_child(self, turn: str) -> Kill:
         name = "tend" if turn == "tend" else "answer"

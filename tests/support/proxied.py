@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from support.ending import joined
 from support.live import Service, ask
 
 _PASSED_ON = ("content-type", "accept", "modelway-prediction-id")
@@ -47,11 +48,11 @@ def behind_prefix(service: Service, prefix: str) -> Iterator[Service]:
             """Say nothing: the service has its own log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}{prefix}"
             yield Service(url, service.process, service.log)
         finally:
             server.shutdown()
-            thread.join()
+            joined(thread)

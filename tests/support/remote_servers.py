@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from support.ending import joined
+
 
 @dataclass
 class Scripted:
@@ -86,7 +88,7 @@ def scripted(script: Scripted) -> Iterator[Scripted]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     script.server = server
     script.url = f"http://127.0.0.1:{server.server_address[1]}/v2/models/loan"
@@ -95,4 +97,4 @@ def scripted(script: Scripted) -> Iterator[Scripted]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        joined(thread)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.ending import joined
+
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 
@@ -83,4 +85,4 @@ def called(tls: ssl.SSLContext | None = None) -> Iterator[Called]:
     finally:
         server.shutdown()
         server.server_close()
-        serving.join()
+        joined(serving)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.ending import joined
 from support.live import Service
 
 VIRGINICA = {"sepal_length": 7.7, "sepal_width": 3.0, "petal_length": 6.1, "petal_width": 2.3}
@@ -20,7 +21,7 @@ class Witness:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+        self._thread = threading.Thread(target=self._ask, daemon=True)
         self.answered = 0
         self.wrong: list[object] = []
         self.slowest_s = 0.0
@@ -31,7 +32,7 @@ class Witness:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        joined(self._thread)
 
     def _ask(self) -> None:
         while not self._over.wait(0.02):
