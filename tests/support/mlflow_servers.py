@@ -143,10 +143,15 @@ def _start(folder: Path) -> tuple[int, int]:
         )
     process.returncode = 0  # others may end it: nobody here waits for it
     deadline = time.monotonic() + READY_S
-    while not is_up(port):
-        if time.monotonic() > deadline or not Path(f"/proc/{process.pid}").exists():
-            pytest.fail(f"MLflow's server did not come up:\n{log.read_text()}")
-        time.sleep(0.1)
+    try:
+        while not is_up(port):
+            if time.monotonic() > deadline or not Path(f"/proc/{process.pid}").exists():
+                pytest.fail(f"MLflow's server did not come up:\n{log.read_text()}")
+            time.sleep(0.1)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
     return process.pid, port
 
 
