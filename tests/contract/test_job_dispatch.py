@@ -132,6 +132,17 @@ class TestAnnouncing:
             store.jobs.enqueue([new_job("b"), new_job("a", fingerprint=b"2")])
         assert told(store) == []
 
+    def test_a_job_that_came_before_under_its_key_is_not_announced_again(
+        self, store: Store
+    ) -> None:
+        store.jobs.enqueue([new_job("a", idempotency_key="key")])
+        again = new_job("another", idempotency_key="key")
+        enqueued = store.jobs.enqueue_held([again], 60.0)
+        assert ([one.id for one in enqueued.jobs], enqueued.announcements) == (["a"], [])
+        assert told(store) == ["a"]
+        (kept,) = store.jobs.enqueue([again])
+        assert (kept.id, told(store)) == ("a", [])
+
     def test_some_jobs_are_announced_again_where_they_may_be_leased(self, store: Store) -> None:
         store.jobs.enqueue([new_job("a"), new_job("b"), new_job("c")])
         told(store)

@@ -77,7 +77,8 @@ class SqlJobQueue:
                     if not self._announces:
                         notify(connection)
                         return Enqueued(kept, [])
-                    ids = [one.id for one in kept if one.id not in known]
+                    earlier = {one.id for one in known.values()}  # by its key, under another id
+                    ids = [one.id for one in kept if one.id not in earlier]
                     announce(connection, ids, self._now() + timedelta(seconds=held_s))
                     return Enqueued(kept, of_jobs(connection, ids) if held_s else [])
             except Conflict:
