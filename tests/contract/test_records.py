@@ -46,6 +46,7 @@ from support.recording import (
     iris,
     people,
     recorded,
+    tensors,
     told_of,
 )
 
@@ -518,6 +519,16 @@ def test_erasing_says_which_columns_there_are(root: Path) -> None:
     recorder.close()
     with pytest.raises(InvalidInput, match="kept are: income, since"):
         ParquetRecords(root).erase("name", "Erika")
+
+
+def test_erasing_passes_over_tensors_of_the_same_name(root: Path) -> None:
+    recorded(root, people(["Erika"], [1], "a"), tensors("name"), people(["Erika"], [2], "z"))
+    keeper = ParquetRecords(root)
+    assert keeper.erase("name", "Erika").records == 2
+    assert DuckdbRecords(root).query(COUNT).rows == [(2, 1)]
+    with pytest.raises(InvalidInput, match="name is a tensor"):
+        keeper.erase("name", "Erika")
+    assert DuckdbRecords(root).query(COUNT).rows == [(2, 1)]
 
 
 def test_erasing_waits_for_who_writes_and_then_says_so(root: Path) -> None:

@@ -22,7 +22,7 @@ from modelway.backends.parquet_tombstones import tombstone_of
 from modelway.domain.errors import InvalidInput, PredictionNotFound, Unavailable
 from support.ending import killed, repeated, together
 from support.objects import KINDS, ObjectStore
-from support.recording import files_below, iris, people, recorded
+from support.recording import files_below, iris, people, recorded, tensors
 
 COUNT = "select count(*), count(distinct prediction_id) from predictions"
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date()
@@ -221,6 +221,22 @@ def test_erasing_reaches_the_files_of_all_homes(a: Kept, b: Kept, tmp_path: Path
     with pytest.raises(InvalidInput, match="kept are: income, name, since"):
         a.keeper.erase("nothing", erika)
     assert not [name for name in a.place.sizes() if "erasing" in name]
+
+
+@disk
+def test_erasing_passes_over_tensors_and_is_refused_where_there_is_nothing_else(
+    a: Kept, b: Kept
+) -> None:
+    recorded(a.root, people(["Erika"], [1], "a"), tensors("name"))
+    recorded(b.root, tensors("name"), people(["Erika"], [1], "z"))
+    a.send()
+    b.send()
+    assert a.keeper.erase("name", "Erika").records == 2
+    assert len(a.place.sizes("erased")) == 1
+    with pytest.raises(InvalidInput, match="name is a tensor"):
+        a.keeper.erase("name", "Erika")
+    assert a.count() == (4, 2)
+    assert len(a.place.sizes("erased")) == 1
 
 
 def bury(place: Place) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse, Outputs
 from modelway.domain.parts import Part, Whole
-from modelway.domain.signature import Column, Datatype, Signature, columns_named
+from modelway.domain.signature import Column, Datatype, Signature, TensorSpec, columns_named
 from modelway.domain.tables import Table
 from modelway.records.identity import Identity
 from modelway.records.recorder import Recorder
@@ -115,6 +115,14 @@ def people(
     found = outputs or {"prediction": np.arange(n, dtype=np.float64) / 2}
     response = InferenceResponse(endpoint, version, prediction_id or new_prediction_id(), found, n)
     return [(InferenceRequest(endpoint, table, principal="ann"), response, 0.25)]
+
+
+def tensors(name: str, endpoint: str = "vision") -> list[Answered]:
+    """One request of two rows, whose only input is a tensor of this name."""
+    signature = Signature(tensors=(TensorSpec(name, Datatype.FP32, (-1, 2)),))
+    values = np.arange(4, dtype=np.float32).reshape(2, 2)
+    response = InferenceResponse(endpoint, "1", new_prediction_id(), {"y": values[:, 0]}, 2)
+    return [(InferenceRequest(endpoint, Table(signature, 2, arrays=(values,))), response, 0.25)]
 
 
 def recorded(root: Path, *told: Sequence[Answered], slot: str = "0") -> Counted:

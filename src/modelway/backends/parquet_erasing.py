@@ -59,16 +59,12 @@ class Value:
     until_us: int | None = None
 
     def among(self, values: pa.ChunkedArray, said: Mapping[str, str]) -> pa.ChunkedArray | None:
-        """Which values are this one. Raises InvalidInput where they are tensors."""
+        """Which values are this one; None where none of this type is."""
         wanted = self.wanted(values.type, said)
         return None if wanted is None else pc.equal(values, wanted)
 
     def wanted(self, kind: pa.DataType, said: Mapping[str, str]) -> pa.Scalar | None:
-        """The value as a column of this type, form and datatype holds it; None if it cannot.
-
-        Raises:
-            InvalidInput: the column is of tensors.
-        """
+        """The value as a column of this type, form and datatype holds it; None if it cannot."""
         value: Any = self.value
         if said["form"] == HASHED:
             return pa.scalar(hashed_text(_as_recorded(value, said["datatype"]), self.key))
@@ -79,8 +75,6 @@ class Value:
                 return pa.scalar(str(value).encode())
             if pa.types.is_timestamp(kind):
                 return pa.scalar(_moment(str(value)), kind)
-            if pa.types.is_nested(kind):
-                raise InvalidInput(f"{self.column} is a tensor: records are not erased by one")
             return pa.scalar(_number(value)).cast(kind)
         except (ValueError, pa.ArrowInvalid):
             return None  # no value of this type says the same
@@ -95,6 +89,7 @@ class Erasing:
         self._ids: dict[str, None] = {}
         self._known: set[str] = set()
         self._unseen = {one.column for one in sought} - set(_OWN)
+        self._only_tensors: dict[str, bool] = {}
         self._n_files = 0
 
     @property
@@ -109,6 +104,11 @@ class Erasing:
         columns = {one["name"]: one for one in columns_in(schema) if "field" in one}
         self._known.update(columns)
         self._unseen -= columns.keys()
+        if "inputs" not in schema.names:
+            columns = {}
+        for name in columns.keys() & {one.column for one in self._sought} - set(_OWN):
+            others_are = self._only_tensors.get(name, True)
+            self._only_tensors[name] = others_are and _is_tensor(schema, columns[name])
         oldest = _oldest_us(path)
         matches = None
         for one in self._sought:
@@ -130,7 +130,8 @@ class Erasing:
         """What was removed.
 
         Raises:
-            InvalidInput: no file has the column.
+            InvalidInput: no file has the column, or all that have it hold tensors in it; nothing
+                was removed then.
         """
         if self._n_files and self._unseen:
             known = ", ".join(sorted(self._known)[:20]) or "none"
@@ -138,6 +139,9 @@ class Erasing:
                 f"no record keeps a column {min(self._unseen)[:80]!r}; kept are: {known}",
                 hint="prediction_id and principal can be erased by, too",
             )
+        for column, is_one in self._only_tensors.items():
+            if is_one:
+                raise InvalidInput(f"{column} is a tensor: records are not erased by one")
         return Erased(self._records, self.ids)
 
     def _matches(
@@ -151,7 +155,7 @@ class Erasing:
         if sought.column in _OWN:
             said: Mapping[str, str] = _OWN_SAID
             values = _read(path, sought.column)
-        elif sought.column in columns and "inputs" in schema.names:
+        elif sought.column in columns and not _is_tensor(schema, columns[sought.column]):
             said = columns[sought.column]
             place = schema.field("inputs").type.get_field_index(said["field"])
             values = pc.struct_field(_read(path, "inputs"), [place])
@@ -165,6 +169,11 @@ class Erasing:
             until = pa.scalar(sought.until_us, pa.timestamp("us"))
             found = pc.and_(found, pc.less_equal(_read(path, _RECORDED), until))
         return found
+
+
+def _is_tensor(schema: pa.Schema, said: Mapping[str, str]) -> bool:
+    """Whether a file keeps a column as nested lists."""
+    return bool(pa.types.is_nested(schema.field("inputs").type.field(said["field"]).type))
 
 
 def _read(path: Path, column: str) -> pa.ChunkedArray:
