@@ -159,6 +159,15 @@ def test_a_record_without_an_end_is_refused_by_its_place(tmp_path: Path, form: s
     assert most_bytes < 4 * LONGEST_BYTES
 
 
+@pytest.mark.parametrize("town", ["Bonn", '"Bonn"', '"Bo\nnn"'])
+def test_a_long_cell_is_one_whatever_is_beside_it(tmp_path: Path, town: str) -> None:
+    path = tmp_path / "rows.csv"
+    long = "Ulm" * 100_000
+    path.write_text(f'id,age,town\n1,2,{town}\n2,2,{long}\n3,2,"{long}"\n')
+    found = read(path, "csv", PartSize(), 64)
+    assert [values["town"] for _, values in found[1:]] == [long, long]
+
+
 def test_a_record_of_a_few_megabytes_is_a_row(tmp_path: Path) -> None:
     town = "Ulm" * 1_000_000
     for form in ("csv", "jsonl"):

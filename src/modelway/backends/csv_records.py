@@ -15,6 +15,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelway.backends.text_files import LONGEST_BYTES, line_read, lines_of, too_long
 from modelway.domain.errors import MalformedPayload
@@ -195,10 +196,11 @@ def read_whole(block: Block, width: int) -> list[list[str]] | None:
 
 def _rows_of(text: str, records: Sequence[Record]) -> list[list[str]]:
     """The cells of the records that are not empty. Raises csv.Error where a row is no record."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, line = [], 0
+    reader = _reader(text)
+    rows: list[list[str]] = []
+    line = 0
     for record in records:
-        row = next(reader, [])
+        row: list[str] = next(reader, [])
         line += record.n_lines
         if reader.line_num != line or bool(row) == record.is_empty:
             raise csv.Error("a row ends elsewhere")
@@ -210,7 +212,13 @@ def _rows_of(text: str, records: Sequence[Record]) -> list[list[str]]:
 
 
 def _cells(text: bytes) -> list[str]:
-    rows = list(csv.reader(io.StringIO(text.decode(), newline=""), strict=True))
+    rows: list[list[str]] = list(_reader(text.decode()))
     if len(rows) > 1:
         raise csv.Error("a line ends within it")
     return rows[0] if rows else []
+
+
+def _reader(text: str) -> Any:
+    """What reads cells as long as a record may be; the module's limit is one of the process."""
+    csv.field_size_limit(LONGEST_BYTES + BLOCK_BYTES)
+    return csv.reader(io.StringIO(text, newline=""), strict=True)
