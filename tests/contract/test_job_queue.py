@@ -322,6 +322,8 @@ class TestEnding:
         assert job.input.content == large
         assert store.jobs.complete([succeeded(job, large)]) == {"a"}
         assert store.jobs.result("a") == Payload(large, JSON)
+        assert store.jobs.result("a", len(large)) == Payload(large, JSON)
+        assert store.jobs.result("a", len(large) - 1) is None
         if kind == "mariadb":
             with pytest.raises(PayloadTooLarge, match="the store takes at most"):
                 store.jobs.enqueue([new_job("b", content=bytes(9 * 2**20))])

@@ -56,9 +56,8 @@ def calling_back(control: Control) -> CallingBack:
 def said_of(jobs: JobStore, callback: Callback) -> bytes:
     """What is told of a job that has ended. Raises JobNotFound, StoreUnavailable."""
     job = jobs.get(callback.job)
-    result = jobs.result(job.id) if job.state is JobState.SUCCEEDED else None
-    if result is not None and len(result.content) > _MOST_RESPONSE_BYTES:
-        result = None
+    done = job.state is JobState.SUCCEEDED
+    result = jobs.result(job.id, _MOST_RESPONSE_BYTES) if done else None
     said = {
         "type": f"job.{callback.state.value}",
         "timestamp": callback.made_at,

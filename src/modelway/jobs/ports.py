@@ -161,6 +161,7 @@ class JobStore(Protocol):
     position that is far back may be given as a smaller number.
     ``page`` gives the newest first, those older than the job ``before``, which is of the endpoint
     too where one is asked for; without their positions.
+    ``result`` reads nothing of an answer that has more than ``most_bytes``.
     ``retry`` queues a job that failed or was cancelled again, with all its attempts to come and
     as much time as it had at first.
     ``forget`` removes jobs that ended before a time, with their inputs and results; gives how many.
@@ -176,8 +177,8 @@ class JobStore(Protocol):
         """Some jobs. Raises JobNotFound (``before``)."""
         ...
 
-    def result(self, job_id: str) -> Payload | None:
-        """What a job was answered, None where it was not."""
+    def result(self, job_id: str, most_bytes: int | None = None) -> Payload | None:
+        """What a job was answered; None where it was not, or has more than ``most_bytes``."""
         ...
 
     def attempts(self, job_id: str) -> Sequence[Attempt]:

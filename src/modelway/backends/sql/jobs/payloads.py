@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from modelway.backends.sql.columns import check, insert_checked
 from modelway.backends.sql.jobs.moves import among, portions
@@ -56,11 +56,16 @@ def put(connection: Connection, part: str, payloads: Mapping[str, Payload]) -> N
     insert_checked(connection, JOB_PAYLOADS, _COLUMNS, rows)
 
 
-def found(connection: Connection, part: str, jobs: Sequence[str]) -> dict[str, Payload]:
-    """The inputs or the results of jobs, by the jobs' ids."""
+def found(
+    connection: Connection, part: str, jobs: Sequence[str], most_bytes: int | None = None
+) -> dict[str, Payload]:
+    """The inputs or results of jobs, by the jobs' ids; none that has more than ``most_bytes``."""
     payloads: dict[str, Payload] = {}
+    wanted = _FOUND
+    if most_bytes is not None:
+        wanted = wanted.where(func.length(_P.content) <= most_bytes)
     for some in portions(jobs):
-        rows = connection.execute(_FOUND, {"ids": some, "part": part})
+        rows = connection.execute(wanted, {"ids": some, "part": part})
         payloads |= {
             job: Payload(bytes(content), kind, version) for job, content, kind, version in rows
         }

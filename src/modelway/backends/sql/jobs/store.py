@@ -71,10 +71,11 @@ class SqlJobStore:
         found.sort(key=lambda row: (row.created_at, row.id), reverse=True)
         return [job_of(row) for row in found[:n]]
 
-    def result(self, job_id: str) -> Payload | None:
-        """What a job was answered, None where it was not."""
+    def result(self, job_id: str, most_bytes: int | None = None) -> Payload | None:
+        """What a job was answered; None where it was not, or has more than ``most_bytes``."""
         with self._database.reading() as connection:
-            return payloads.found(connection, payloads.RESULT, [job_id]).get(job_id)
+            found = payloads.found(connection, payloads.RESULT, [job_id], most_bytes)
+            return found.get(job_id)
 
     def attempts(self, job_id: str) -> Sequence[Attempt]:
         """Every lease of a job, in order."""
