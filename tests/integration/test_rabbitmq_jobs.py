@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ import pytest
 
 from modelway.backends.rabbitmq import broker as broker_module
 from modelway.backends.rabbitmq import consuming as consuming_module
+from modelway.backends.rabbitmq import link as link_module
 from modelway.backends.rabbitmq import queue as queue_module
 from modelway.backends.rabbitmq.broker import Broker
 from modelway.backends.rabbitmq.queue import RabbitmqJobQueue
@@ -207,6 +210,36 @@ def test_messages_of_others_are_taken_away_and_do_no_harm(store: Store, broker: 
         queue.enqueue([new_job("b")])
         assert [one.id for one in leased_in_time(queue, 1)] == ["b"]
         wait_until(lambda: queue.lease(["loan"], 9, 1, "worker", 60) == [] and not queue.delivered)
+
+
+def test_what_the_broker_refuses_for_good_is_tried_ever_more_seldom(
+    store: Store,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waits: list[float] = []
+
+    def drawn(_: float, most: float) -> float:
+        if threading.current_thread().name == "modelway: works on jobs":
+            waits.append(most)
+        return 0.0
+
+    monkeypatch.setattr(random, "uniform", drawn)
+    monkeypatch.setattr(link_module, "_LASTS_S", MEDIUM_S)
+    caplog.set_level(logging.INFO, "modelway.jobs")
+    with connected() as channel:
+        channel.queue_declare(broker.dead, durable=True)  # with other arguments than ours
+        with worker_of(store, broker) as queue:
+            queue.enqueue([new_job("a")])
+            queue.wait(["loan"], 0.1)
+            wait_until(lambda: len(waits) >= 6, MEDIUM_S)
+            assert waits[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
+            assert "is back" not in caplog.text
+            monkeypatch.setattr(link_module, "_LASTS_S", 0.0)
+            channel.queue_delete(broker.dead)
+            assert [one.id for one in leased_in_time(queue, 1)] == ["a"]
+            wait_until(lambda: "is back" in caplog.text)
 
 
 @pytest.mark.parametrize("command", ["up", "worker"])

@@ -2,7 +2,8 @@
 
 Everything that touches the connection happens on that thread. A wait before the next try is drawn
 between nothing and a bound that doubles: workers that lost a broker together do not come back
-together.
+together. A connection counts once it has lasted: what the broker refuses for good, such as a queue
+that is there with other arguments, is refused on an open connection.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from modelway.backends.rabbitmq.broker import Broker
 
 _FIRST_S = 0.5
 _LONGEST_S = 15.0
+_LASTS_S = 5.0
+"""A connection that is lost sooner is one more try that has failed."""
+
 _CLOSE_S = 5.0
 
 _log = logging.getLogger("modelway.jobs")
@@ -104,11 +108,14 @@ class Link:
             connection.ioloop.close()
 
     def _opened(self, connection: pika.SelectConnection) -> None:
+        connection.ioloop.call_later(_LASTS_S, self._lasted)
+        self._begun(connection)
+
+    def _lasted(self) -> None:
         self._tries = 0
         if self._is_away:
             _log.info("the broker %s is back", self._broker.shown)
             self._is_away = False
-        self._begun(connection)
 
     def _lost(self, connection: pika.SelectConnection, reason: BaseException | str) -> None:
         if not self._closing.is_set():
