@@ -79,9 +79,10 @@ class Intake:
             if len(some) == 1:
                 self._refuse(some, error)
                 return
-            # One of them is at fault, and none was kept: so each is asked for alone.
-            for one in some:
-                await self._keep([one])
+            # One of them is at fault, and none was kept: so each half is asked for alone.
+            half = len(some) // 2
+            await self._keep(some[:half])
+            await self._keep(some[half:])
         else:
             for (_, kept), job in zip(some, jobs, strict=True):
                 if not kept.done():  # its caller may have left

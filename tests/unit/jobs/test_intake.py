@@ -86,7 +86,14 @@ def test_one_that_is_refused_costs_no_other() -> None:
     gated = Gated()
     told = kept_by(gated, [new("0"), new("1"), new("2", key="again"), new("3")])
     assert [type(one) for one in told] == [Job, Job, IdempotencyKeyReused, Job]
-    assert gated.kept == [["0"], ["1", "2", "3"], ["1"], ["2"], ["3"]]
+    assert gated.kept == [["0"], ["1", "2", "3"], ["1"], ["2", "3"], ["2"], ["3"]]
+
+
+def test_one_that_is_refused_among_many_does_not_have_them_kept_one_by_one() -> None:
+    gated = Gated()
+    told = kept_by(gated, [new(str(k), key="again" if k == 700 else None) for k in range(1001)])
+    assert [k for k, one in enumerate(told) if not isinstance(one, Job)] == [700]
+    assert len(gated.kept) <= 2 + 2 * 10  # each half of a half, and so on
 
 
 def test_where_the_store_is_away_each_is_told_so() -> None:
