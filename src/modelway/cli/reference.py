@@ -50,7 +50,9 @@ def settings_page() -> str:
         "# Settings\n",
         GENERATED,
         "A value comes from the first of these that has it: a flag of the command line, the "
-        "environment,\n`modelway.toml` in the folder of the call, the default. Unknown names are "
+        "environment,\n`modelway.toml` in the folder of the call, what `modelway up` was started "
+        "with in the home\n(`store.url`, `registry.url`, `bundles.url`, `records.url`, "
+        "`jobs.broker`, `registry.trusted`,\n`registry.protected`), the default. Unknown names are "
         "errors. `modelway settings show`\nprints what holds and where it came from.\n",
         "| `modelway.toml` | environment | value | default | |",
         "|---|---|---|---|---|",

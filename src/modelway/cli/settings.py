@@ -24,7 +24,8 @@ def show_settings(*, as_json: bool) -> None:
 
     A value comes from the first of these that has it: a flag, MODELWAY__SECTION__FIELD in the
     environment, modelway.toml in this folder, what modelway up was started with in the home
-    (store and registry), the default. A password in a URL is shown as ***.
+    (store, registry, bundles, records, broker, what is trusted and protected), the default. A
+    password in a URL is shown as ***.
     """
     show(
         rows_of(settled(load_settings())),

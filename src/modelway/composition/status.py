@@ -39,7 +39,7 @@ _PATIENCE_S = 15.0
 """So long is waited for a service to say how it is; its store may keep it waiting for 5 s."""
 
 _PROC = Path("/proc")
-_KINDS = {"answer": "worker", "tend": "tend", "mlflow": "mlflow"}
+_KINDS = {"answer": "worker", "worker": "jobs", "tend": "tend", "mlflow": "mlflow"}
 """What a child of ``modelway up`` is, by a word of its command."""
 
 
