@@ -12,7 +12,9 @@ open. HEAD is as GET, OPTIONS as what it asks about: open.
     what models look like                           predict, read
     labels                                          label
     records, traces, states, statistics, history    read
+    schedules, what became of their runs            read
     loading, promoting, changing endpoints, jobs    deploy
+    removing schedules                              deploy
     deciding on a promotion that waits              approve
     keys, the audit trail, erasing, keeping         admin
 """
@@ -166,6 +168,7 @@ _ADMINISTRATION: Mapping[Rule, str] = {
         GET /registry/{name}/proposals
         GET /endpoints
         POST /records/query  GET /records/coverage  GET /jobs  GET /jobs/depths
+        GET /schedules  GET /schedules/{name}
     """,
     _READ_ONE: """
         GET /endpoints/{name}  GET /endpoints/{name}/history  GET /endpoints/{name}/verdict
@@ -180,7 +183,7 @@ _ADMINISTRATION: Mapping[Rule, str] = {
         POST /registry/{name}/versions/{version}/archive
         POST /registry/{name}/versions/{version}/bundle
         POST /registry/{name}/promote  POST /registry/{name}/rollback
-        POST /endpoints  PUT /endpoints
+        POST /endpoints  PUT /endpoints  DELETE /schedules/{name}
     """,
     _DEPLOY_ONE: """
         PUT /models/{name}  DELETE /models/{name}

@@ -25,6 +25,8 @@ from modelway.settings import load_settings
 Tell = Callable[[Progress], object]
 
 _EVERY_S = 1.0
+_OF_COMMAND = frozenset(("progress", "registry", "as_json"))
+"""Options that do not say what is scored."""
 
 
 @click.command("batch")
@@ -92,11 +94,10 @@ _EVERY_S = 1.0
     help="What is said on standard error meanwhile: a bar (auto: on a terminal), or a line of JSON "
     "a second.",
 )
+@click.option("--receipt", type=click.Path(path_type=Path), hidden=True)
 @options.registry_option
 @json_option
-def command(
-    progress: str, columns: str | None, registry: str | None, as_json: bool, **given: Any
-) -> int:
+def command(progress: str, registry: str | None, as_json: bool, **_: Any) -> int:
     """Score the rows of files, of any size, with a bundle, a model or a version of a registry.
 
     Every row is answered as a service would answer it, in the order of the input. Rows that do not
@@ -107,11 +108,7 @@ def command(
     It ends with 0 where every row is answered, 11 where some are listed instead, 12 where these are
     more than --max-errors, and 130 where it was interrupted.
     """
-    source = click.get_current_context().get_parameter_source("address")
-    if source is ParameterSource.COMMANDLINE and given["engine"] != "ray":
-        raise click.UsageError("--address is for --engine ray")
-    names = None if columns is None else tuple(name for name in columns.split(",") if name)
-    request = ScoreRequest(columns=names, **given)
+    request = score_request(click.get_current_context())
     settings = load_settings({"registry.url": registry})
     signal.signal(signal.SIGTERM, _interrupt)
     telling = _Telling(progress)
@@ -129,6 +126,20 @@ def command(
         telling.end()
     show(scored, _summary, as_json=as_json)
     return ROW_ERRORS if scored.errors else 0
+
+
+def score_request(context: click.Context) -> ScoreRequest:
+    """What the words of the command ask for.
+
+    Raises:
+        click.UsageError: options that do not go together.
+    """
+    given = {name: value for name, value in context.params.items() if name not in _OF_COMMAND}
+    columns, source = given.pop("columns"), context.get_parameter_source("address")
+    if source is ParameterSource.COMMANDLINE and given["engine"] != "ray":
+        raise click.UsageError("--address is for --engine ray")
+    names = None if columns is None else tuple(name for name in columns.split(",") if name)
+    return ScoreRequest(columns=names, **given)
 
 
 class _Telling:

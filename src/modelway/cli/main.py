@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "bundle": "Build, show and verify bundles.",
     "predict": "Predict the rows of a file.",
     "batch": "Score files of any size.",
+    "schedule": "Schedules: add, list, show, remove, print.",
     "demo": "Train a model, bundle it, serve it, and say what to try.",
     "doctor": "Check this installation.",
     "settings": "Show the settings and where each came from.",

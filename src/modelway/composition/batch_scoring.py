@@ -63,7 +63,9 @@ class ScoreRequest:
 
     ``source`` is a path, a pattern or the URL of a table, ``output`` a path or such a URL;
     ``columns`` None keeps all, or only the ``id_column`` where there is one; ``workers`` None is
-    one for each core. ``engine`` is local or ray, ``address`` that of Ray's cluster.
+    one for each core. ``engine`` is local or ray, ``address`` that of Ray's cluster. ``receipt`` is
+    a file that says what became of the run as soon as its output is there: where it is there
+    already, the run was done, and is not done again.
     """
 
     model: str
@@ -78,6 +80,7 @@ class ScoreRequest:
     max_errors: int
     errors: Path | None
     resume: bool
+    receipt: Path | None = None
 
     @cached_property
     def target(self) -> Target:
@@ -114,6 +117,8 @@ def score_files(request: ScoreRequest, settings: Settings, say: Say, tell: Tell)
         ModelwayError: files cannot be read or written, or the model cannot be opened.
     """
     begun = time.monotonic()
+    if request.receipt is not None and request.receipt.exists():
+        return msgspec.json.decode(request.receipt.read_bytes(), type=Scored, dec_hook=_made)
     scoring = _Scoring(request, settings)
     scoring.check_free()
     bundle = open_bundle(_bundle_folder(request.model, settings, say))
@@ -125,8 +130,18 @@ def score_files(request: ScoreRequest, settings: Settings, say: Say, tell: Tell)
         before = over or Done(0, 0)
         if over is None:
             before, over = scoring.carried_out(bundle, tell)
+        scored = _scored(request, before, over, time.monotonic() - begun)
+        if request.receipt is not None:
+            with _writing(request.receipt):
+                part = temporary(request.receipt)
+                part.write_bytes(msgspec.json.encode(scored, enc_hook=str))
+                published(part, request.receipt)
         scoring.folder.remove(over)
-    seconds = time.monotonic() - begun
+    return scored
+
+
+def _scored(request: ScoreRequest, before: Done, over: Done, seconds: float) -> Scored:
+    """What became of a run, of which so much was done before."""
     resumed = before.n_rows + before.n_errors
     return Scored(
         output=shown(request.target.place),
@@ -137,6 +152,10 @@ def score_files(request: ScoreRequest, settings: Settings, say: Say, tell: Tell)
         rows_per_s=round((over.n_rows + over.n_errors - resumed) / seconds, 1),
         resumed_rows=resumed,
     )
+
+
+def _made(kind: type[Path], text: str) -> Path:
+    return kind(text)
 
 
 class _Scoring:

@@ -15,7 +15,7 @@ from modelway.supervisor.children import ChildCommand
 def tend_child(home: Home, settings: Settings) -> ChildCommand:
     """What tends to the home; it ends with whoever started it."""
     arguments = _modelway("tend", home)
-    return ChildCommand("tend", arguments, home.log("tend"), _said(settings))
+    return ChildCommand("tend", arguments, home.log("tend"), told(settings))
 
 
 def worker_child(home: Home, settings: Settings, slots: Path) -> ChildCommand:
@@ -25,14 +25,14 @@ def worker_child(home: Home, settings: Settings, slots: Path) -> ChildCommand:
     """
     own = ("--slot", str(slots), str(settings.serve.workers))
     arguments = attached([*_modelway("worker", home), *own])
-    return ChildCommand("worker", arguments, home.log("worker"), _said(settings))
+    return ChildCommand("worker", arguments, home.log("worker"), told(settings))
 
 
 def _modelway(command: str, home: Home) -> list[str]:
     return [sys.executable, "-P", "-m", "modelway", command, "--home", str(home.path)]
 
 
-def _said(settings: Settings) -> Mapping[str, str]:
+def told(settings: Settings) -> Mapping[str, str]:
     """The environment of a child: where everything is, as it was said here."""
     return child_environment(
         MODELWAY__STORE__URL=settings.store.url,

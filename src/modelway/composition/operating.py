@@ -49,11 +49,11 @@ class Target:
         if self.server:
             return _sent(self.server, self.key, operation, parameters)
         with Control(self.settings) as control:
-            value = carried_out(control, operation, parameters, _user(), key=None)
+            value = carried_out(control, operation, parameters, user(), key=None)
             return msgspec.to_builtins(value, enc_hook=str)
 
 
-def _user() -> str:
+def user() -> str:
     """Whose process it is, by its user id: the environment may say any name."""
     if sys.platform == "win32":
         return getpass.getuser()

@@ -12,6 +12,7 @@ from modelway.composition.label_operations import LABEL_OPERATIONS
 from modelway.composition.model_operations import MODEL_OPERATIONS
 from modelway.composition.operations import Operation
 from modelway.composition.record_operations import RECORD_OPERATIONS
+from modelway.composition.schedule_operations import SCHEDULE_OPERATIONS
 from modelway.composition.trace_operations import TRACE_OPERATIONS
 
 OPERATIONS: tuple[Operation[Any], ...] = (
@@ -23,4 +24,5 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *LABEL_OPERATIONS,
     *TRACE_OPERATIONS,
     *JOB_OPERATIONS,
+    *SCHEDULE_OPERATIONS,
 )

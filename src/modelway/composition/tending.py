@@ -20,6 +20,7 @@ from modelway.composition.calling_back import calling_back
 from modelway.composition.control import Control, now
 from modelway.composition.giving_way import NOTHING, give_way
 from modelway.composition.presence import SEEN_S
+from modelway.composition.scheduling import timekeeper
 from modelway.domain.errors import AliasNotFound, ModelwayError
 from modelway.settings import Settings
 from modelway.telemetry.logs import configure_logs
@@ -30,8 +31,10 @@ _SEND_S = 2.0
 _KEEP_S = 600.0
 _FORGET_S = 60.0
 _CALL_BACK_S = 1.0
-_CALLING_ENDS_S = 4.0
-"""So long is waited for posts under way, which have a moment; ``up`` waits a little longer."""
+_SCHEDULE_S = 1.0
+_ENDS_S = 4.0
+"""So long is waited for posts and scheduled runs under way, which have a moment; ``up`` waits a
+little longer."""
 
 _log = logging.getLogger("modelway.tend")
 
@@ -40,13 +43,15 @@ _log = logging.getLogger("modelway.tend")
 class Concern:
     """Something done every ``every_s``; ``trouble`` is what it last could not do.
 
-    What ``is_patient`` takes no time of a core that anybody else wants.
+    What ``is_patient`` takes no time of a core that anybody else wants. ``last`` is done once it
+    is to end.
     """
 
     name: str
     every_s: float
     once: Callable[[], object]
     is_patient: bool = False
+    last: Callable[[], object] | None = None
     trouble: str = field(default="")
 
     def run(self, ended: threading.Event) -> None:
@@ -55,6 +60,8 @@ class Concern:
             give_way(NOTHING)
         while not ended.wait(self.every_s):
             self.tried()
+        if self.last is not None:
+            Concern(f"ending {self.name}", 0, self.last).tried()
 
     def tried(self) -> None:
         """Do it once; what it cannot do is logged when it is something else than before."""
@@ -92,13 +99,19 @@ def tend(settings: Settings) -> int:
         calling = _begin(callbacks(control, ended), ended)
         with control.home.tended(ended):
             _begin(concerns(control), ended)
+            running = _begin([schedules(control)], ended)
             ended.wait()
             if control.settings.records.url:
                 # Other hosts read only what was sent, and this one may not come back.
                 Concern("sending the last records", 0, lambda: send_records(control)).tried()
-        for thread in calling:
-            thread.join(_CALLING_ENDS_S)
+            _join(running)
+        _join(calling)
     return 0
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(_ENDS_S)
 
 
 def _begin(some: Sequence[Concern], ended: threading.Event) -> list[threading.Thread]:
@@ -117,6 +130,14 @@ def callbacks(control: Control, ended: threading.Event) -> list[Concern]:
     # The secret may not be there yet, or be replaced by none.
     made = cache(lambda: calling_back(control))
     return [Concern("calling back", _CALL_BACK_S, lambda: made().once(ended))]
+
+
+def schedules(control: Control) -> Concern:
+    """What is run by the clock, where this process is the one that tends to the home."""
+    made = cache(lambda: timekeeper(control))
+    return Concern(
+        "running schedules", _SCHEDULE_S, lambda: made().once(), last=lambda: made().end()
+    )
 
 
 def concerns(control: Control) -> list[Concern]:

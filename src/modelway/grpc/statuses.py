@@ -48,6 +48,7 @@ STATUSES: Mapping[type[errors.ModelwayError], StatusCode] = {
     errors.PredictionNotFound: StatusCode.NOT_FOUND,
     errors.JobNotFound: StatusCode.NOT_FOUND,
     errors.UploadNotFound: StatusCode.NOT_FOUND,
+    errors.ScheduleNotFound: StatusCode.NOT_FOUND,
     errors.ResultNotFound: StatusCode.NOT_FOUND,
     errors.RouteNotFound: StatusCode.UNIMPLEMENTED,
     errors.SourceNotFound: StatusCode.NOT_FOUND,

@@ -51,6 +51,7 @@ STATUSES: Mapping[type[errors.ModelwayError], int] = {
     errors.PredictionNotFound: 404,
     errors.JobNotFound: 404,
     errors.UploadNotFound: 404,
+    errors.ScheduleNotFound: 404,
     errors.ResultNotFound: 404,
     errors.RouteNotFound: 404,
     errors.SourceNotFound: 404,

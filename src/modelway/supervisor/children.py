@@ -71,7 +71,7 @@ class Children:
             await asyncio.sleep(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**deaths))
 
     async def _lived(self, command: ChildCommand) -> int:
-        with _opened(command.log) as said:
+        with opened_log(command.log) as said:
             process = await asyncio.create_subprocess_exec(
                 *command.arguments,
                 stdin=asyncio.subprocess.PIPE,
@@ -86,7 +86,7 @@ class Children:
         return code
 
 
-def _opened(log: Path) -> BinaryIO:
+def opened_log(log: Path) -> BinaryIO:
     """The log, which is begun anew once it is long; the one before stays beside it."""
     if log.exists() and log.stat().st_size > _LONGEST_LOG_BYTES:
         log.replace(log.with_suffix(".old.log"))

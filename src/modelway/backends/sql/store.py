@@ -20,6 +20,7 @@ from modelway.backends.sql.ledger import SqlLedger
 from modelway.backends.sql.links import SqlBundleLinks
 from modelway.backends.sql.proposals import SqlProposals
 from modelway.backends.sql.revisions import is_migrated
+from modelway.backends.sql.schedules import SqlScheduleRuns, SqlSchedules
 from modelway.backends.sql.trials import SqlTrialStore
 from modelway.domain.errors import StoreUnavailable
 
@@ -53,6 +54,8 @@ class Store:
         self.jobs = SqlJobs(database, announces=announces)
         self.uploads = SqlUploads(database)
         self.homes = SqlPresentHomes(database)
+        self.schedules = SqlSchedules(database)
+        self.schedule_runs = SqlScheduleRuns(database)
 
     def __enter__(self) -> Store:
         return self

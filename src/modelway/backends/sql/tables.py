@@ -283,3 +283,39 @@ JOB_UPLOADS = Table(
     Index("modelway_job_uploads_expires", "expires_at"),
     Index("modelway_job_uploads_principal", "principal"),
 )
+
+SCHEDULES = Table(
+    "modelway_schedules",
+    METADATA,
+    Column("name", name_type(), primary_key=True),
+    Column("cron", text_type(), nullable=False),
+    Column("zone", name_type(), nullable=False),
+    Column("arguments", text_type(), nullable=False),
+    Column("folder", text_type(), nullable=False),
+    Column("home", name_type(), nullable=False),
+    Column("host", name_type(), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", text_type(), nullable=False),
+    Column("next_due", Moment, nullable=False),
+    Index("modelway_schedules_due", "home", "next_due"),
+)
+
+SCHEDULE_RUNS = Table(
+    "modelway_schedule_runs",
+    METADATA,
+    Column("schedule", name_type(), primary_key=True),
+    Column("due_at", Moment, primary_key=True, autoincrement=False),
+    Column("state", name_type(), nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    # The attempts with this one, but for those that were given back.
+    Column("tries", BigInteger, nullable=False),
+    Column("host", name_type(), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    # Whoever runs it has it until then at least; nobody does once it has ended.
+    Column("until", Moment),
+    Column("ended_at", Moment),
+    Column("exit_code", BigInteger),
+    Column("detail", text_type(), nullable=False),
+    Column("dues", BigInteger, nullable=False),
+    Index("modelway_schedule_runs_state", "state"),
+)

@@ -28,6 +28,7 @@
     │   ├── JobNotFound
     │   ├── ResultNotFound        a job that ended without an answer
     │   ├── UploadNotFound
+    │   ├── ScheduleNotFound
     │   ├── RouteNotFound
     │   └── SourceNotFound
     ├── MethodNotAllowed
@@ -87,6 +88,7 @@ from modelway.domain.errors.absent import (
     ResultNotFound,
     RouteNotFound,
     RunNotFound,
+    ScheduleNotFound,
     SourceNotFound,
     UploadNotFound,
     VersionNotFound,
@@ -216,6 +218,7 @@ __all__ = [
     "ResumeMismatch",
     "RouteNotFound",
     "RunNotFound",
+    "ScheduleNotFound",
     "SignatureMismatch",
     "SourceNotFound",
     "StoreUnavailable",

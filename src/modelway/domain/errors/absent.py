@@ -127,6 +127,18 @@ class UploadNotFound(NotFound):
         super().__init__(f"no upload of yours has the id {upload_id[:200]!r}")
 
 
+class ScheduleNotFound(NotFound):
+    """No schedule has this name."""
+
+    code = "schedule-not-found"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"no schedule is called {name[:128]!r}", hint="modelway schedule list shows all"
+        )
+
+
 class RouteNotFound(NotFound):
     """No route has this path."""
 
