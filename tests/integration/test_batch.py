@@ -214,6 +214,24 @@ def test_what_is_there_is_never_replaced(flower: Path, tmp_path: Path) -> None:
     assert output.read_text() == "precious"
 
 
+@pytest.mark.parametrize("errors", [0, 1])
+def test_a_run_with_a_receipt_is_not_done_again(flower: Path, tmp_path: Path, errors: int) -> None:
+    source, output = tmp_path / "rows.csv", tmp_path / "scored.csv"
+    source.write_text("sepal_length,petal width\n5,0.2\n" + "5,much\n" * errors)
+    receipt = tmp_path / "receipt.json"
+    words = ("batch", flower, "--input", source, "--output", output, "--max-errors", "1", "--json")
+    code = 11 if errors else 0
+    first = modelway(*words, "--receipt", receipt, exit_code=code)
+    written = output.stat().st_mtime_ns
+    again = modelway(*words, "--receipt", receipt, "--resume", exit_code=code)
+    assert again.stdout == first.stdout
+    assert json.loads(first.stdout)["errors"] == errors
+    assert output.stat().st_mtime_ns == written
+    receipt.unlink()
+    modelway(*words, "--receipt", receipt, "--resume", exit_code=4)
+    assert not receipt.exists()
+
+
 def test_it_goes_on_after_kills_and_the_bytes_are_the_same(
     flower: Path, many: Path, tmp_path: Path
 ) -> None:

@@ -109,8 +109,14 @@ class Timekeeper:
         Raises:
             StoreUnavailable: what is due is not known, or what became of a run cannot be kept.
         """
+        away: StoreUnavailable | None = None
         for own in list(self._own.values()):
-            self._see_to(own)
+            try:
+                self._see_to(own)
+            except StoreUnavailable as error:  # each has a lease of its own
+                away = error
+        if away is not None:
+            raise away
         due = self._runs.due(self._home, self._now())
         # Looked at after what is due: a run is entered as its schedule is moved on.
         under_way = self._runs.under_way(self._home)
@@ -156,7 +162,7 @@ class Timekeeper:
         try:
             held = self._runs.extend(own.run, at + LEASE)
         except StoreUnavailable:
-            if at >= own.until:  # by now another may have it
+            if self._now() >= own.until:  # by now another may have it
                 self._lose(own)
             raise
         if held:
@@ -172,14 +178,14 @@ class Timekeeper:
     def _end(self, own: _Own) -> None:
         code = own.going.exit_code()
         state = RunState.SUCCEEDED if code in _SUCCEEDED else RunState.FAILED
-        self._keep(own.run, state, code, own.going.said())
-        own.going.forget()
+        if self._keep(own.run, state, code, own.going.said()):
+            own.going.forget()
 
-    def _keep(self, run: ScheduledRun, state: RunState, code: int | None, detail: str) -> None:
+    def _keep(self, run: ScheduledRun, state: RunState, code: int | None, detail: str) -> bool:
         level = logging.INFO if state is RunState.SUCCEEDED else logging.WARNING
         _log.log(level, "schedule %s: the run of %s %s", run.schedule, _shown(run.due_at), state)
         ended = Ended(state, code, detail[-DETAIL_CHARACTERS:], self._now())
-        self._runs.end(run, ended)
+        return self._runs.end(run, ended)
 
     def _take_over(self, schedule: Schedule, run: ScheduledRun) -> None:
         at = self._now()

@@ -41,6 +41,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for endpoint in found["endpoints"]:
         yield f"endpoint {endpoint['name']}"
         yield from _versions(endpoint)
+    for one in found["schedules"]:
+        yield from _schedule(one)
     if found["store_trouble"]:
         yield f"store {found['store']} is away: {found['store_trouble']}"
         yield f"{found['keys']} keys"
@@ -53,6 +55,14 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"records go to {found['records']}"
     in_home = " in the home" if found["records"] else ""
     yield f"{found['records_bytes']:,} bytes of records{in_home}"
+
+
+def _schedule(one: Mapping[str, Any]) -> Iterator[str]:
+    became = f", last {one['last']}" if one["last"] else ""
+    missed = f", {one['missed']} missed" if one["missed"] else ""
+    yield f"schedule {one['name']}, next {one['next_due']}{became}{missed}"
+    if one["trouble"]:
+        yield f"  {one['trouble']}"
 
 
 def _versions(endpoint: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@
     admin.key     the key of the administration; records.key hashes columns of records
     settings.json what up was started with, for every later command; passwords too
     home.id       what tells this home from others
+    schedules/    which scheduled run was done last, until the store has it
     up.json       what runs now, and where; logs/ what its children say
     last.json     what answered last, and the hashes of the keys (``remembering.py``)
     backups/      what was there before a newer version migrated it

@@ -53,6 +53,12 @@ class ScheduledProcesses:
         Raises:
             InvalidInput: its folder is not there, or it cannot be started.
         """
+        try:
+            return self._begun(schedule, run)
+        except OSError as error:
+            raise InvalidInput(f"it cannot be started in {schedule.folder}: {error}") from error
+
+    def _begun(self, schedule: Schedule, run: ScheduledRun) -> ScheduledProcess:
         receipt = self._home.path / "schedules" / f"{schedule.name}.json"
         receipt.parent.mkdir(exist_ok=True)
         if run.attempt == 1:
@@ -60,24 +66,19 @@ class ScheduledProcesses:
         goes_on = () if run.attempt == 1 else ("--resume",)
         due = Cron(schedule.cron, schedule.zone).local(run.due_at)
         words = (*goes_on, "--receipt", str(receipt), *filled(schedule.arguments, due))
-        command = attached([sys.executable, "-P", "-m", "modelway", "batch", *words])
         home = {"MODELWAY__BUNDLES__HOME": str(self._home.path)}
-        environment = {**told(self._settings), **home}
         log = self._home.log(f"schedule-{schedule.name}")
         with opened_log(log) as said:
             begun = said.tell()
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=said,
-                    stderr=said,
-                    cwd=schedule.folder,
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise InvalidInput(f"it cannot be started in {schedule.folder}: {error}") from error
+            process = subprocess.Popen(
+                attached([sys.executable, "-P", "-m", "modelway", "batch", *words]),
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=said,
+                cwd=schedule.folder,
+                env={**told(self._settings), **home},
+                start_new_session=True,
+            )
         return ScheduledProcess(process, log, begun, receipt)
 
 

@@ -29,6 +29,7 @@ from modelway.composition.model_operations import Nothing
 from modelway.composition.operating import Target
 from modelway.composition.operations import Operation
 from modelway.composition.remembering import Remembered, recalled
+from modelway.composition.schedule_operations import ShownSchedule, shown_schedules
 from modelway.domain.addresses import shown_url
 from modelway.domain.errors import ModelwayError, StoreUnavailable
 from modelway.endpoints.endpoint import Role
@@ -90,6 +91,7 @@ class Status(msgspec.Struct, frozen=True):
     records_bytes: int
     bundles: str | None = None
     records: str | None = None
+    schedules: Sequence[ShownSchedule] = ()
     trouble: str | None = None
     store_trouble: str | None = None
 
@@ -101,6 +103,7 @@ class _Kept(msgspec.Struct, frozen=True):
     keys: int
     generation: int | None = None
     proposals: int | None = None
+    schedules: Sequence[ShownSchedule] = ()
     store_trouble: str | None = None
 
 
@@ -190,6 +193,7 @@ def _kept(control: Control, troubles: Mapping[str, str]) -> _Kept:
         keys=len([key for key in store.keys.all() if key.revoked_at is None]),
         generation=generation,
         proposals=len([one for one in waiting if one.expires_at > now()]),
+        schedules=shown_schedules(control),
     )
 
 
