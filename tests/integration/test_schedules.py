@@ -21,7 +21,7 @@ from modelway.backends.sql.tables import SCHEDULE_RUNS, SCHEDULES
 from modelway.batch.schedules import RunState, ScheduledRun
 from modelway.cli.main import run as run_command
 from modelway.domain.signature import Column, Datatype, Signature
-from support.homes import HOME, cli, is_running, wait_until
+from support.homes import HOME, Homes, cli, is_running, wait_until
 from support.live import MODELWAY
 from support.served import function_bundle
 from support.stores import rows_of
@@ -240,6 +240,33 @@ def test_what_was_due_while_nothing_ran_is_reported(
     assert ", 1 missed" in shown(folder, capsys, "status")
     assert "schedule pets: missed what was due at" in (folder / "tend-0.log").read_text()
     assert not list(folder.glob("pets-*.csv"))
+
+
+def test_up_runs_schedules_and_its_administration_shows_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Homes() as homes:
+        up = homes.up(folder, "--no-mlflow", workers=1)
+        reader, deployer = up.person("ann", "read"), up.person("bob", "read", "deploy")
+        add(folder, "pets", "a.csv")
+        have_due(folder, datetime.now(UTC))
+        run = wait_for_end(folder, "pets")
+        assert run.state is RunState.SUCCEEDED, run.detail
+        found: Any = up.administer("GET", "/schedules/pets").json
+        assert [one["state"] for one in found["runs"]] == ["succeeded"]
+        assert found["schedule"]["host"] == run.host
+        (schedule,) = json.loads(shown(folder, capsys, "status", "--json"))["schedules"]
+        assert schedule == found["schedule"]
+        assert up.administer("POST", "/schedules", {}).status == 405
+        # What runs knows keys a moment after they are made, the last one last.
+        key = deployer[-1]
+        wait_until(lambda: up.administer("GET", "/schedules", key=key).status == 200)
+        listed = json.loads(shown(folder, capsys, "schedule", "list", "--json", *reader))
+        assert listed == [schedule]
+        with contextlib.chdir(folder):
+            assert run_command(["schedule", "remove", "pets", *reader]) == 5
+        shown(folder, capsys, "schedule", "remove", "pets", *deployer)
+        assert up.administer("GET", "/schedules/pets").status == 404
 
 
 def test_a_run_under_way_ends_with_its_schedule(

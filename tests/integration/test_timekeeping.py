@@ -288,9 +288,16 @@ def test_who_cannot_reach_the_store_ends_a_run_before_another_may_have_it(
     with pytest.raises(StoreUnavailable):
         host.looks()
     assert program.code == 130
-    monkeypatch.undo()
-    (again,) = host.looks()
-    assert again.run.attempt == 2
+    assert [one.run.attempt for one in host.begun] == [1, 2]
+
+
+def test_a_zone_that_this_machine_does_not_know_holds_up_no_other(
+    store: Store, clock: Clock, host: Host
+) -> None:
+    store.schedules.add(schedule("lost", zone="Mars/Olympus", next_due=NOON - SECOND))
+    with pytest.raises(InvalidInput, match="Mars/Olympus"):
+        host.looks()
+    assert [one.run.schedule for one in host.begun] == ["nightly"]
 
 
 def test_a_schedule_of_another_home_is_left_alone(store: Store, clock: Clock, host: Host) -> None:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from modelway.batch.cron import MOST_COUNTED, Cron
@@ -108,24 +109,23 @@ class Timekeeper:
 
         Raises:
             StoreUnavailable: what is due is not known, or what became of a run cannot be kept.
+            InvalidInput: this machine does not know the zone of a schedule.
         """
-        away: StoreUnavailable | None = None
-        for own in list(self._own.values()):
-            try:
-                self._see_to(own)
-            except StoreUnavailable as error:  # each has a lease of its own
-                away = error
-        if away is not None:
-            raise away
+        failed = [_tried(partial(self._see_to, own)) for own in list(self._own.values())]
         due = self._runs.due(self._home, self._now())
         # Looked at after what is due: a run is entered as its schedule is moved on.
         under_way = self._runs.under_way(self._home)
         for schedule, run in under_way:
             if run.until is None or run.until <= self._now():
-                self._take_over(schedule, run)
+                failed.append(_tried(partial(self._take_over, schedule, run)))
         running = {run.schedule for _, run in under_way}
         for schedule in due:
-            self._see_to_due(schedule, is_running=schedule.name in running)
+            is_running = schedule.name in running
+            see = partial(self._see_to_due, schedule, is_running=is_running)
+            failed.append(_tried(see))
+        for error in failed:
+            if error is not None:
+                raise error
 
     def end(self) -> None:
         """End what goes on, so that whoever comes next goes on with it at once.
@@ -236,6 +236,15 @@ class Timekeeper:
 
 
 _INSTANT = timedelta(microseconds=1)
+
+
+def _tried(see: Callable[[], None]) -> ModelwayError | None:
+    """See to one of them, whatever becomes of the others; gives why it could not be."""
+    try:
+        see()
+    except ModelwayError as error:
+        return error
+    return None
 
 
 def _due_in_words(n: int) -> str:

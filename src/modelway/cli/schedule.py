@@ -22,7 +22,7 @@ from modelway.composition import schedule_operations as operations
 from modelway.composition.adding_schedules import Wanted, wanted
 from modelway.composition.batch_scoring import ScoreRequest
 from modelway.composition.operating import Target
-from modelway.settings import load_settings
+from modelway.settings import environment_of, load_settings
 
 _COLUMNS = ("name", "cron", "zone", "next_due", "last", "last_due", "missed", "last_missed")
 _RUNS = ("due_at", "state", "attempt", "started_at", "ended_at", "exit_code", "dues", "detail")
@@ -175,7 +175,7 @@ def _tell_of_output(of: Wanted) -> None:
 def _printed(of: Wanted, home: Path | None) -> Command:
     folder = load_settings({"bundles.home": home}).bundles.home.absolute()
     words = (sys.executable, "-P", "-m", "modelway", _BATCH, *of.arguments)
-    return Command(of.name, words, str(of.folder), {"MODELWAY__BUNDLES__HOME": str(folder)})
+    return Command(of.name, words, str(of.folder), environment_of({"bundles.home": str(folder)}))
 
 
 def _added(found: Mapping[str, Any]) -> str:
@@ -193,13 +193,15 @@ def _list_text(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _text(found: Mapping[str, Any]) -> str:
     schedule = found["schedule"]
-    runs = [{**one, "detail": _last_line(one["detail"])} for one in found["runs"]]
+    runs = [{**one, "detail": _in_a_line(one["detail"])} for one in found["runs"]]
     parts = [_list_text([schedule]), _added(schedule), table(runs, _RUNS)]
     return "\n\n".join(parts)
 
 
-def _last_line(text: str) -> str:
-    return text.rpartition("\n")[2]
+def _in_a_line(text: str) -> str:
+    """What a run said last, or why it ended, which a hint may follow."""
+    lines = text.splitlines() or [""]
+    return next((one for one in reversed(lines) if one.startswith("error: ")), lines[-1])
 
 
 def _units_text(found: Mapping[str, str]) -> str:

@@ -41,9 +41,11 @@ from modelway.settings.fields import parts_of
 
 FORMAT = 1
 
-_PLACES = ("store.url", "registry.url", "bundles.url", "records.url")
+PLACES = ("store.url", "registry.url", "bundles.url", "records.url")
+"""Settings that say where something is."""
+
 _PROTECTED = "registry.protected"
-REMEMBERED = (*_PLACES, "jobs.broker", "registry.trusted", _PROTECTED)
+REMEMBERED = (*PLACES, "jobs.broker", "registry.trusted", _PROTECTED)
 """What later commands are to know of how ``up`` was started: settings that are texts."""
 
 _MARK = "home.json"
@@ -112,7 +114,7 @@ class Home:
             BadValue: what was remembered cannot be read.
         """
         known = self._remembered()
-        others = [name for name in known if _lasting(name, settings) != known[name]]
+        others = [name for name in known if lasting(name, settings) != known[name]]
         said = [name for name in others if settings.origins.get(name, "default") != "default"]
         if said and self.running() is not None:
             _log.warning(
@@ -128,7 +130,7 @@ class Home:
         Raises:
             BadValue: it cannot be written down.
         """
-        values = {name: _lasting(name, settings) for name in REMEMBERED}
+        values = {name: lasting(name, settings) for name in REMEMBERED}
         said = {name: value for name, value in values.items() if value}
         if said != self._remembered():
             try:
@@ -335,10 +337,10 @@ def settled(settings: Settings) -> Settings:
     return Home(home).settled(settings) if (home / _MARK).is_file() else settings
 
 
-def _lasting(name: str, settings: Settings) -> str:
+def lasting(name: str, settings: Settings) -> str:
     """What a setting says wherever it is used; a path, as SQLite has, is one from here."""
     value = str(settings.value(name))
-    if name not in _PLACES:
+    if name not in PLACES:
         return value
     if value.startswith(_SQLITE):
         return _SQLITE + str(Path(value.removeprefix(_SQLITE)).absolute())

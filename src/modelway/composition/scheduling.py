@@ -21,8 +21,10 @@ from modelway.batch.placeholders import filled
 from modelway.batch.schedules import DETAIL_CHARACTERS, Schedule, ScheduledRun
 from modelway.batch.timekeeping import Timekeeper
 from modelway.composition.control import Control, now
+from modelway.composition.home import PLACES, lasting
 from modelway.composition.home_children import told
 from modelway.domain.errors import InvalidInput
+from modelway.settings import environment_of
 from modelway.supervisor.attached import attached
 from modelway.supervisor.children import opened_log
 
@@ -66,7 +68,9 @@ class ScheduledProcesses:
         goes_on = () if run.attempt == 1 else ("--resume",)
         due = Cron(schedule.cron, schedule.zone).local(run.due_at)
         words = (*goes_on, "--receipt", str(receipt), *filled(schedule.arguments, due))
-        home = {"MODELWAY__BUNDLES__HOME": str(self._home.path)}
+        # The folder of a schedule is another than this one, from which paths are meant here.
+        places = {name: lasting(name, self._settings) for name in PLACES}
+        places["bundles.home"] = str(self._home.path)
         log = self._home.log(f"schedule-{schedule.name}")
         with opened_log(log) as said:
             begun = said.tell()
@@ -76,7 +80,7 @@ class ScheduledProcesses:
                 stdout=said,
                 stderr=said,
                 cwd=schedule.folder,
-                env={**told(self._settings), **home},
+                env={**told(self._settings), **environment_of(places)},
                 start_new_session=True,
             )
         return ScheduledProcess(process, log, begun, receipt)

@@ -23,6 +23,7 @@ from modelway.settings.loading import (
     SettingField,
     Settings,
     child_environment,
+    environment_of,
     load_settings,
     setting_fields,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "StoreSettings",
     "TelemetrySettings",
     "child_environment",
+    "environment_of",
     "load_settings",
     "setting_fields",
 ]

@@ -109,7 +109,8 @@ class SettingField:
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return PREFIX + self.name.replace(".", "__").upper()
+        (variable,) = environment_of({self.name: ""})
+        return variable
 
     @property
     def expected(self) -> str:
@@ -185,6 +186,11 @@ def load_settings(
 def child_environment(**extra: str) -> dict[str, str]:
     """The environment for a child process: this process's own, with ``extra`` over it."""
     return {**os.environ, **extra}
+
+
+def environment_of(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables that set values by their names ("store.url")."""
+    return {PREFIX + name.replace(".", "__").upper(): one for name, one in values.items()}
 
 
 def _default(one: Field[Any]) -> Any:
