@@ -236,7 +236,7 @@ def test_what_was_due_while_nothing_ran_is_reported(
     assert (run.state, run.due_at, run.dues) == (RunState.MISSED, since, 1)
     (listed,) = json.loads(shown(folder, capsys, "schedule", "list", "--json"))
     assert (listed["missed"], listed["last"], listed["trouble"]) == (1, None, None)
-    assert "nobody tended to the home" in shown(folder, capsys, "schedule", "show", "pets")
+    assert "nobody saw to it when it was due" in shown(folder, capsys, "schedule", "show", "pets")
     assert ", 1 missed" in shown(folder, capsys, "status")
     assert "schedule pets: missed what was due at" in (folder / "tend-0.log").read_text()
     assert not list(folder.glob("pets-*.csv"))

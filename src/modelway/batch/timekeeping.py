@@ -116,7 +116,8 @@ class Timekeeper:
         # Looked at after what is due: a run is entered as its schedule is moved on.
         under_way = self._runs.under_way(self._home)
         for schedule, run in under_way:
-            if run.until is None or run.until <= self._now():
+            is_own = (run.schedule, run.due_at) in self._own
+            if not is_own and (run.until is None or run.until <= self._now()):
                 failed.append(_tried(partial(self._take_over, schedule, run)))
         running = {run.schedule for _, run in under_way}
         for schedule in due:
@@ -171,7 +172,7 @@ class Timekeeper:
             self._lose(own)
 
     def _lose(self, own: _Own) -> None:
-        _log.warning("schedule %s: its run is another's now, or removed", own.run.schedule)
+        _log.warning("schedule %s: the lease of its run is lost", own.run.schedule)
         own.going.stop()
         del self._own[own.run.schedule, own.run.due_at]
 
@@ -182,10 +183,13 @@ class Timekeeper:
             own.going.forget()
 
     def _keep(self, run: ScheduledRun, state: RunState, code: int | None, detail: str) -> bool:
+        """Keep how a run ended; whether it was this attempt's to say."""
+        ended = Ended(state, code, detail[-DETAIL_CHARACTERS:], self._now())
+        if not self._runs.end(run, ended):
+            return False
         level = logging.INFO if state is RunState.SUCCEEDED else logging.WARNING
         _log.log(level, "schedule %s: the run of %s %s", run.schedule, _shown(run.due_at), state)
-        ended = Ended(state, code, detail[-DETAIL_CHARACTERS:], self._now())
-        return self._runs.end(run, ended)
+        return True
 
     def _take_over(self, schedule: Schedule, run: ScheduledRun) -> None:
         at = self._now()
@@ -207,7 +211,7 @@ class Timekeeper:
         )
         if first < at - GRACE:
             n = cron.count(first, at - GRACE)
-            why = f"nobody tended to the home when {_due_in_words(n)}"
+            why = f"nobody saw to it when {_due_in_words(n)}"
             self._miss(schedule, replace(run, dues=n), cron.after(at - GRACE - _INSTANT), why)
         elif is_running:
             self._miss(schedule, run, cron.after(first), "the run before was still under way")
