@@ -71,6 +71,8 @@ def test_a_run_finds_the_places_of_the_home_from_its_own_folder(
         going = ScheduledProcesses(control).begin(of, run())
         proc = Path("/proc") / str(going._process.pid)
         try:
+            # The system shows it a moment after the process was started.
+            wait_until(lambda: bool((proc / "environ").read_bytes()), 30)
             variables = (proc / "environ").read_text().split("\0")
             assert (proc / "cwd").readlink() == tmp_path / "scores"
         finally:
