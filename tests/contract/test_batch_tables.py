@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from modelway.domain.errors import (
     InvalidInput,
     SignatureMismatch,
     SourceNotFound,
+    StoreUnavailable,
 )
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.inference.validation import Validator
@@ -251,6 +253,44 @@ def test_a_row_that_cannot_be_held_is_refused_and_none_of_those_with_it_is_writt
     with pytest.raises(InvalidInput):
         writer.write({name: [good[name], row[name]] for name in good})
     assert rows_of(url, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_what_may_pass_is_tried_again_and_nothing_else(
+    url: str, place: TablePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    writer = TableWriter(place, made(place, {"id": sa.BigInteger(), "n": sa.Double()}, "id"), "id")
+    if place.database.dialect == "postgresql":
+        rows_of(
+            url,
+            "CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END$$",
+            "CREATE TRIGGER ends BEFORE INSERT ON things EXECUTE FUNCTION ends()",
+        )
+    if place.database.dialect == "mysql":
+        signal = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213"
+        rows_of(url, f"CREATE TRIGGER ends BEFORE INSERT ON things FOR EACH ROW {signal}")
+    if place.database.dialect != "sqlite":
+        with pytest.raises(StoreUnavailable):
+            writer.write({"id": [1], "n": [0.5]})
+        assert len(waits) == 4
+    waits.clear()
+    rows_of(url, "DROP TABLE things")
+    with pytest.raises(StoreUnavailable):
+        writer.write({"id": [1], "n": [0.5]})
+    assert waits == []
+
+
+def test_an_index_over_some_rows_does_not_keep_an_id_to_one_row(
+    url: str, place: TablePlace
+) -> None:
+    if place.database.dialect == "mysql":
+        pytest.skip("MariaDB has no such index")
+    create = "CREATE TABLE things (id BIGINT, n BIGINT)"
+    rows_of(url, create, "CREATE UNIQUE INDEX one ON things (id) WHERE n > 0")
+    with pytest.raises(InvalidInput, match="may have a value of its column id in several rows"):
+        made(place, {"id": sa.BigInteger(), "n": sa.BigInteger()}, "id")
 
 
 def test_a_row_never_replaces_one_of_another_id(url: str, place: TablePlace) -> None:

@@ -136,7 +136,8 @@ def unique_columns(connection: Connection, table: Table) -> Sequence[Sequence[st
     unique += [
         [str(name) for name in one["column_names"]]
         for one in found.get_indexes(table.name, table.schema)
-        if one["unique"] and not one.get("dialect_options", {}).get("postgresql_where")
+        # That of some rows only is said under the name of each dialect, as ``sqlite_where``.
+        if one["unique"] and not any(k.endswith("_where") for k in one.get("dialect_options", {}))
     ]
     return unique
 

@@ -14,6 +14,7 @@ import decimal
 import itertools
 import math
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
 from sqlalchemy.schema import CreateTable
 
 from modelway.backends.table_place import TablePlace, is_unique, unique_columns
@@ -46,6 +47,9 @@ _COLLATION = """SELECT collation_name FROM information_schema.columns
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :name AND column_name = :key"""
 _TRIES = 5
 _FIRST_WAIT_S = 0.2
+_SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DENIED = ((1044,), (1142,), (1143,), (1227,))
+"""MariaDB's and MySQL's errors of a right that is missing, which their driver has as of others."""
 
 
 class TableWriter:
@@ -86,9 +90,9 @@ class TableWriter:
             except Conflict as error:
                 # A column that may not be empty, a check, or another that is unique.
                 raise InvalidInput(error.message) from error
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 # Of two that write at once, a database may end one ("deadlock").
-                if wait == _TRIES - 1:
+                if wait == _TRIES - 1 or not _may_pass(error):
                     raise
                 time.sleep(_FIRST_WAIT_S * 2**wait * random.uniform(0.5, 1))  # noqa: S311
             else:
@@ -96,6 +100,15 @@ class TableWriter:
 
     def close(self) -> None:
         """Nothing is left to be written."""
+
+
+def _may_pass(error: StoreUnavailable) -> bool:
+    """Whether the same statement may do later: it is not refused for what it says or who asks."""
+    cause = error.__cause__
+    orig = cause.orig if isinstance(cause, DBAPIError) else cause
+    if isinstance(orig, sqlite3.Error):
+        return orig.sqlite_errorcode & 0xFF in _SQLITE_BUSY
+    return not isinstance(cause, ProgrammingError) and getattr(orig, "args", ())[:1] not in _DENIED
 
 
 def made(place: TablePlace, types: Mapping[str, Kind], key: str) -> Table:
