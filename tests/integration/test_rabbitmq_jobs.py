@@ -19,6 +19,7 @@ from modelway.backends.rabbitmq import consuming as consuming_module
 from modelway.backends.rabbitmq import link as link_module
 from modelway.backends.rabbitmq import queue as queue_module
 from modelway.backends.rabbitmq.broker import Broker
+from modelway.backends.rabbitmq.consuming import Consumer
 from modelway.backends.rabbitmq.queue import RabbitmqJobQueue
 from modelway.backends.sql.store import Store, open_store
 from modelway.jobs.dispatching import Line
@@ -186,6 +187,30 @@ def test_what_the_broker_has_lost_is_announced_again(
         channel.queue_delete(broker.queue(LINE))
     with worker_of(store, broker) as queue:
         assert len(leased_in_time(queue, 5)) == 5
+
+
+def test_all_that_is_due_is_seen_to_at_once(
+    store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr(queue_module, "_TEND_S", 3600.0)
+    store.jobs.enqueue([new_job(hours=0) for _ in range(2500)])
+    with worker_of(store, broker) as queue:
+        for _ in range(3):
+            assert queue.lease(["loan"], 9, 2**20, "worker", 60) == []
+    ended = "SELECT COUNT(*) FROM modelway_jobs WHERE ended_at IS NOT NULL"
+    assert rows_of(url, ended) == [(2500,)]
+
+
+def test_a_broker_that_says_nothing_is_asked_of_one_line(
+    store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "_LOST_S", -1.0)
+    asked_of: list[Line] = []
+    monkeypatch.setattr(Consumer, "ready", lambda _, line: asked_of.append(line))
+    store.jobs.enqueue([new_job(priority=priority) for priority in range(4)])
+    with worker_of(store, broker) as queue:
+        queue.lease(["loan"], 1, 2**20, "worker", 60)
+    assert len(asked_of) == 1
 
 
 def test_a_queue_that_is_deleted_under_a_worker_is_made_again(store: Store, broker: Broker) -> None:

@@ -28,6 +28,9 @@ from modelway.jobs.ports import Failed, Leased, Succeeded
 _TEND_S = 1.0
 """How often is looked at what is due by itself, and in which lines something waits."""
 
+_MANY = 100
+"""Where so many were due at once there may be more, and the next lease looks again."""
+
 _FOLLOWED_S = 60.0
 """An endpoint that nobody has asked for since is not followed any more."""
 
@@ -158,8 +161,11 @@ class RabbitmqJobQueue:
                 return
             self._tended_at = at
             self._relay.start()
-            if self._dispatch.tend():
+            tended = self._dispatch.tend()
+            if tended:
                 self._relay.wake()
+            if tended >= _MANY:
+                self._tended_at = float("-inf")
             self._follow(at)
             self._announce_dead()
             if at - self._checked_at >= _LOST_S:
@@ -203,7 +209,10 @@ class RabbitmqJobQueue:
         """Announce again what waits for long in a line of which the broker has nothing."""
         since = datetime.now(UTC) - timedelta(seconds=_LOST_S)
         for line in self._dispatch.lines(list(endpoints), since):
-            if self._consumer.ready(line) == 0:
+            ready = self._consumer.ready(line)
+            if ready is None:
+                return  # it says nothing of the others either, and each would be waited for
+            if ready == 0:
                 again = self._dispatch.announce_line(line, since)
                 if again:
                     words = "%d jobs of %s, of priority %d, are announced to the broker again"
