@@ -28,6 +28,7 @@ from modelway.domain.errors import (
 )
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.inference.validation import Validator
+from support.homes import free_port
 from support.stores import KINDS, empty_database, rows_of
 
 SIGNATURE = Signature(
@@ -291,6 +292,15 @@ def test_an_index_over_some_rows_does_not_keep_an_id_to_one_row(
     rows_of(url, create, "CREATE UNIQUE INDEX one ON things (id) WHERE n > 0")
     with pytest.raises(InvalidInput, match="may have a value of its column id in several rows"):
         made(place, {"id": sa.BigInteger(), "n": sa.BigInteger()}, "id")
+
+
+def test_of_a_query_only_what_is_secret_is_hidden_where_a_database_fails() -> None:
+    query = "connect_timeout=127&sslpassword=refused&table=things"
+    place = TablePlace(f"postgresql://me:0.1@127.0.0.1:{free_port()}/database?{query}")
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.") as told, place.database.reading():
+        pass
+    assert "refused" not in told.value.message
+    assert '"127.0.***"' in told.value.message
 
 
 def test_a_row_never_replaces_one_of_another_id(url: str, place: TablePlace) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError
 from modelway.backends.sql.connecting import BUSY_S, DRIVERS, server_engine
 from modelway.backends.sql.database import Database
 from modelway.backends.table_types import Kind, of_table
+from modelway.domain.addresses import names_secret
 from modelway.domain.errors import BadValue, InvalidInput, MissingExtra, SourceNotFound
 
 EXPECTED = "postgresql://HOST/DATABASE?table=NAME, with mariadb or sqlite:///PATH alike"
@@ -62,8 +63,11 @@ class TablePlace:
             raise MissingExtra(library, _EXTRAS.get(library, "store"), self.shown) from error
         except NoSuchModuleError as error:
             raise BadValue(f"no driver is known for {name}: expected {EXPECTED}") from error
-        secrets = [str(one) for one in (url.password, *url.query.values()) if one]
-        return Database(engine, self.shown, secrets, "table")
+        secrets = [str(url.password or "")]
+        for option, values in url.normalized_query.items():
+            if names_secret(option):
+                secrets += values
+        return Database(engine, self.shown, [one for one in secrets if one], "table")
 
     @property
     def is_psycopg(self) -> bool:

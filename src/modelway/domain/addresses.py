@@ -10,7 +10,8 @@ HIDDEN = "***"
 
 _NEXT = re.compile(r"(,\s*(?=[\w+.-]+://))")
 _PASSWORD = re.compile(r"(://[^:/@]*:).*@", re.DOTALL)
-_SECRET = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+_NAMED = r"(?:pass|pwd|secret|token|key)"
+_SECRET = re.compile(rf"([?&][^=&]*{_NAMED}[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 def shown_url(url: str) -> str:
@@ -23,6 +24,11 @@ def shown_url(url: str) -> str:
         user, _, host = netloc.rpartition("@")
         netloc = f"{user.partition(':')[0]}@{host}"
     return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+
+
+def names_secret(name: str) -> bool:
+    """Whether what has this name in a query is called a password, a secret, a token or a key."""
+    return re.search(_NAMED, name, re.IGNORECASE) is not None
 
 
 def without_passwords(text: str) -> str:
