@@ -11,11 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelway.backends.sql.store import Store, open_store
 from modelway.backends.webhook_http import WebhookPost
 from modelway.composition.calling_back import said_of
+from modelway.composition.job_operations import CANCEL, LIST, RETRY, SHOW, OfJob, SomeJobs
 from modelway.composition.tending import callbacks
 from modelway.domain.jobs import Payload
 from modelway.jobs.callbacks import AllowedUrls
@@ -212,3 +214,21 @@ def test_no_worker_begins_that_could_not_sign(tmp_path: Path) -> None:
     environment = {"MODELWAY__JOBS__CALLBACKS": "https://hooks.example.com"}
     refused = cli(tmp_path, "worker", exit_code=2, environment=environment)
     assert "there is no secret" in refused.stderr
+
+
+def test_no_operation_shows_what_is_secret_in_a_callback(tmp_path: Path) -> None:
+    secret = "https://ann:hunter2@hooks.example/a?token=hunter3"
+    with controlled(tmp_path / HOME) as control:
+        control.store.jobs.enqueue([new_job("a", callback=secret)])
+        of = OfJob("a")
+        done = [
+            CANCEL.carry_out(control, of, "ann"),
+            SHOW.carry_out(control, of, "ann"),
+            RETRY.carry_out(control, of, "ann"),
+            LIST.carry_out(control, SomeJobs(), "ann"),
+        ]
+    for one in done:
+        said = msgspec.json.encode(one)
+        assert b"https://hooks.example/a" in said
+        assert b"hunter" not in said
+    assert [one.url for one in done[1].callbacks] == ["https://hooks.example/a"]

@@ -48,23 +48,26 @@ def _list(control: Control, of: SomeJobs, _: str) -> Sequence[Job]:
     if not 1 <= of.limit <= _MOST:
         raise InvalidInput(f"limit: expected 1 to {_MOST}, got {of.limit}")
     found = control.store.jobs.page(of.state, of.model, of.before, of.limit)
-    return [
-        one if one.callback is None else replace(one, callback=without_secrets(one.callback))
-        for one in found
-    ]
+    return [_shown(one) for one in found]
 
 
 def _show(control: Control, of: OfJob, _: str) -> ShownJob:
     jobs = control.store.jobs
-    return ShownJob(jobs.get(of.id), jobs.attempts(of.id), jobs.callbacks(of.id))
+    told = [replace(one, url=without_secrets(one.url)) for one in jobs.callbacks(of.id)]
+    return ShownJob(_shown(jobs.get(of.id)), jobs.attempts(of.id), told)
 
 
 def _retry(control: Control, of: OfJob, _: str) -> Job:
-    return control.store.jobs.retry(of.id, now())
+    return _shown(control.store.jobs.retry(of.id, now()))
 
 
 def _cancel(control: Control, of: OfJob, _: str) -> Job:
-    return control.store.jobs.cancel(of.id)
+    return _shown(control.store.jobs.cancel(of.id))
+
+
+def _shown(job: Job) -> Job:
+    """A job as people may see it: the URL of its callback may have a token in it."""
+    return job if job.callback is None else replace(job, callback=without_secrets(job.callback))
 
 
 def _depths(control: Control, _: Nothing, __: str) -> Sequence[QueueDepth]:
