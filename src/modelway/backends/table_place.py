@@ -17,14 +17,13 @@ from sqlalchemy import URL, Column, Connection, Engine, MetaData, Table, create_
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError
 
-from modelway.backends.sql.connecting import BUSY_S, DRIVERS, server_engine
+from modelway.backends.sql.connecting import BUSY_S, DRIVERS, missing, server_engine
 from modelway.backends.sql.database import Database
 from modelway.backends.table_types import Kind, of_table
 from modelway.domain.addresses import names_secret
-from modelway.domain.errors import BadValue, InvalidInput, MissingExtra, SourceNotFound
+from modelway.domain.errors import BadValue, InvalidInput, SourceNotFound
 
 EXPECTED = "postgresql://HOST/DATABASE?table=NAME, with mariadb or sqlite:///PATH alike"
-_EXTRAS = {"psycopg": "postgresql", "pymysql": "mariadb"}
 _OURS = ("postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql")
 """The drivers whose options are known."""
 
@@ -59,8 +58,7 @@ class TablePlace:
         try:
             engine = _engine(url)
         except ModuleNotFoundError as error:
-            library = str(error.name)
-            raise MissingExtra(library, _EXTRAS.get(library, "store"), self.shown) from error
+            raise missing(error, self.shown) from error
         except NoSuchModuleError as error:
             raise BadValue(f"no driver is known for {name}: expected {EXPECTED}") from error
         secrets = [str(url.password or "")]

@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from modelway import __version__
 from modelway.domain.errors import CallbackRefused, Unavailable
+from modelway.jobs.callbacks import USUAL_PORTS
 
 _CONNECT_S = 10.0
 _WHOLE_S = 30.0
@@ -28,7 +29,6 @@ _WHOLE_S = 30.0
 
 _READ_BYTES = 4096
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_USUAL_PORTS = {"http": 80, "https": 443}
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -85,7 +85,7 @@ class WebhookPost:
         body: bytes,
         until_s: float,
     ) -> int:
-        host, port = asked.hostname or "", asked.port or _USUAL_PORTS[asked.scheme]
+        host, port = asked.hostname or "", asked.port or USUAL_PORTS[asked.scheme]
         connected = _connected(addresses, port, until_s)
         if asked.scheme == "https":
             connected = self._tls.wrap_socket(

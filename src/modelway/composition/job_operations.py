@@ -12,9 +12,9 @@ from modelway.access.permitting import permit_endpoint
 from modelway.composition.control import Control, now
 from modelway.composition.model_operations import Nothing
 from modelway.composition.operations import Operation
+from modelway.domain.addresses import without_secrets
 from modelway.domain.errors import InvalidInput
 from modelway.domain.jobs import Attempt, Job, JobState
-from modelway.domain.urls import without_secrets
 from modelway.jobs.callbacks import Callback
 from modelway.jobs.ports import QueueDepth
 

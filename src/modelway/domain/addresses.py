@@ -1,4 +1,4 @@
-"""Addresses as people may see them: a URL may have a password in it."""
+"""Addresses as people may see them: a URL may have a password or a token in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 HIDDEN = "***"
 
 _NEXT = re.compile(r"(,\s*(?=[\w+.-]+://))")
+_USER = re.compile(r"(?<=//)[^/?#]*@")
 _PASSWORD = re.compile(r"(://[^:/@]*:).*@", re.DOTALL)
 _NAMED = r"(?:pass|pwd|secret|token|key)"
 _SECRET = re.compile(rf"([?&][^=&]*{_NAMED}[^=&]*=)[^&]*", re.IGNORECASE)
@@ -24,6 +25,11 @@ def shown_url(url: str) -> str:
         user, _, host = netloc.rpartition("@")
         netloc = f"{user.partition(':')[0]}@{host}"
     return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+
+
+def without_secrets(url: str) -> str:
+    """Origin and path alone: users, queries and fragments have passwords and tokens in them."""
+    return _USER.sub("", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def names_secret(name: str) -> bool:

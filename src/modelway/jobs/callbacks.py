@@ -24,7 +24,7 @@ from modelway.domain.jobs import JobState
 
 _LONGEST = 2048
 _WRITTEN = re.compile(r"https?://[!-~]+", re.IGNORECASE)
-_PORTS = {"http": 80, "https": 443}
+USUAL_PORTS = {"http": 80, "https": 443}
 _NOT_UTF_8 = "\ufffd"
 
 
@@ -134,7 +134,7 @@ def _decoded(path: str) -> str:
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int]:
-    return url.scheme, url.hostname, url.port or _PORTS[url.scheme]
+    return url.scheme, url.hostname, url.port or USUAL_PORTS[url.scheme]
 
 
 def _is_below(url: SplitResult, prefix: SplitResult) -> bool:

@@ -60,8 +60,7 @@ def database_of(text: str, *, durable: bool) -> Database:
     try:
         engine = _engine(driver, durable=durable)
     except ModuleNotFoundError as error:
-        library = str(error.name)
-        raise MissingExtra(library, _EXTRAS.get(library, "store"), f"a store at {shown}") from error
+        raise missing(error, f"a store at {shown}") from error
     except OSError as error:
         raise StoreUnavailable(
             f"the control store {shown} cannot be used: {error.strerror}"
@@ -69,6 +68,12 @@ def database_of(text: str, *, durable: bool) -> Database:
     queried = url.query.get("password")
     secrets = [one for one in (url.password, queried) if isinstance(one, str) and one]
     return Database(engine, shown, secrets)
+
+
+def missing(error: ModuleNotFoundError, wanted_by: str) -> MissingExtra:
+    """The error of a driver that is not installed."""
+    library = str(error.name)
+    return MissingExtra(library, _EXTRAS.get(library, "store"), wanted_by)
 
 
 def _parsed(text: str) -> URL:

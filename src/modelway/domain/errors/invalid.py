@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelway.domain.addresses import without_secrets
 from modelway.domain.errors.base import ModelwayError, Problem
-from modelway.domain.urls import without_secrets
 
 
 class InvalidInput(ModelwayError):
