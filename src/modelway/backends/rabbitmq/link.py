@@ -52,6 +52,7 @@ class Link:
         self._connection: Any = None
         self._thread: threading.Thread | None = None
         self._tries = 0
+        self._is_reached = False
         self._is_away = False
 
     def start(self) -> None:
@@ -92,7 +93,7 @@ class Link:
         connection = pika.SelectConnection(
             self._broker.parameters(self._name),
             on_open_callback=self._opened,
-            on_open_error_callback=self._lost,
+            on_open_error_callback=self._failed,
             on_close_callback=self._lost,
         )
         with self._lock:
@@ -108,8 +109,16 @@ class Link:
             connection.ioloop.close()
 
     def _opened(self, connection: pika.SelectConnection) -> None:
+        # A broker that has come back is soon tried again: it may not have all its queues yet.
+        if not self._is_reached:
+            self._tries = 0
+        self._is_reached = True
         connection.ioloop.call_later(_LASTS_S, self._lasted)
         self._begun(connection)
+
+    def _failed(self, connection: pika.SelectConnection, reason: BaseException | str) -> None:
+        self._is_reached = False
+        self._lost(connection, reason)
 
     def _lasted(self) -> None:
         self._tries = 0
