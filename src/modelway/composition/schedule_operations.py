@@ -19,8 +19,8 @@ from modelway.batch.timekeeping import GRACE
 from modelway.composition.control import Control, now
 from modelway.composition.model_operations import Nothing
 from modelway.composition.operations import Operation
+from modelway.domain.addresses import without_secrets
 from modelway.domain.errors import InvalidInput
-from modelway.domain.urls import without_secrets
 
 _ASSIGNED = re.compile(r"(--[a-z-]+=)?(.*)", re.DOTALL)
 
