@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from modelway.composition.control import Control
+from modelway.composition.home import Running
 from modelway.composition.presence import FORGOTTEN
 from modelway.composition.tending import concerns
 from modelway.domain.errors import BadValue, Unavailable
@@ -53,6 +55,17 @@ def test_another_with_the_same_place_comes_in_and_one_with_another_does_not(
         with pytest.raises(BadValue, match=f"bundles in {tmp_path}/c/bundles, but .* in .*{url}"):
             c.presence.enter()
         assert {one.home for one in a.store.homes.all()} == {a.home.id, b.home.id}
+
+
+def test_a_worker_that_ends_leaves_a_home_that_serves_there(tmp_path: Path, store: str) -> None:
+    with host(tmp_path, "a", store) as a, host(tmp_path, "a", store) as worker:
+        with a.home.taken(), a.presence.entered():
+            a.home.announce(Running(os.getpid(), datetime.now(UTC), *[""] * 4))
+            with worker.presence.entered():
+                pass
+            assert [one.home for one in a.store.homes.all()] == [a.home.id]
+            a.home.leave()
+        assert a.store.homes.all() == []
 
 
 def test_what_a_home_bundles_that_others_would_not_find_is_not_linked(

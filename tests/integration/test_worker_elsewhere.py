@@ -22,6 +22,25 @@ from support.webhooks import SECRET, called
 
 pytestmark = pytest.mark.services
 
+ENDLESS = """
+import pathlib, time
+
+pathlib.Path({opening!r}).touch()
+time.sleep(600)
+
+
+""" + STEADY.format(number=1)
+BUSY = """
+import pathlib, time
+
+
+def rule(a):
+    if a == 3:
+        pathlib.Path({busy!r}).touch()
+        time.sleep(600)
+    return a
+"""
+
 
 def test_what_it_answers_is_recorded_where_all_hosts_read(tmp_path: Path) -> None:
     bundles, records = (f"file://{tmp_path / name}" for name in ("bundles", "records"))
@@ -70,6 +89,53 @@ def test_callbacks_wait_for_nobody_who_tends_to_the_home(tmp_path: Path) -> None
             wait_until(lambda: len(server.calls) == 1, DONE_S, up.log.read_text)
 
 
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_it_ends_while_a_bundle_opens(
+    tmp_path: Path, isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELWAY__INFERENCE__ISOLATION", isolation)
+    opening = tmp_path / "opening"
+    with controlled(tmp_path / HOME) as control:
+        linked(control, tmp_path, {"1": ENDLESS.format(opening=str(opening))})
+        control.rollouts.create(Endpoint("rule", "rule:1"), "ann")
+    with OneWorker(tmp_path) as worker:
+        wait_until(opening.exists, DONE_S, worker.log.read_text)
+
+
+def test_it_ends_while_a_model_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELWAY__INFERENCE__ISOLATION", "thread")
+    busy = tmp_path / "busy"
+    with controlled(tmp_path / HOME) as control:
+        linked(control, tmp_path, {"1": BUSY.format(busy=str(busy))})
+        control.rollouts.create(Endpoint("rule", "rule:1"), "ann")
+        control.store.jobs.enqueue([new_job("asked", endpoint="rule", content=b'{"a": 3}')])
+        with OneWorker(tmp_path) as worker:
+            wait_until(busy.exists, DONE_S, worker.log.read_text)
+        assert control.store.jobs.get("asked").state == "queued"
+        assert control.store.homes.all() == []
+
+
+def test_a_home_is_there_for_others_while_it_works(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/shared.db"
+    with controlled(tmp_path / HOME, store__url=store) as control:
+        with OneWorker(tmp_path, "--store", store) as worker:
+            wait_until(lambda: "Working on" in worker.log.read_text(), DONE_S)
+            assert [one.home for one in control.store.homes.all()] == [control.home.id]
+        assert control.store.homes.all() == []
+
+
+def test_what_keeps_it_from_tending_is_said(tmp_path: Path) -> None:
+    with OneWorker(tmp_path) as worker:
+        wait_until(worker.tends, DONE_S, worker.log.read_text)
+        lock = tmp_path / HOME / "up.lock"
+        lock.unlink(missing_ok=True)
+        lock.symlink_to(lock)  # nobody can open it
+        try:
+            wait_until(lambda: "goes on beside" in worker.log.read_text(), DONE_S)
+        finally:
+            lock.unlink()
+
+
 def recorded(up: Up, id: str) -> bool:
     """Whether a host knows the record of a prediction."""
     return up.administer("GET", f"/records/{id}").status == 200
@@ -98,4 +164,7 @@ class OneWorker:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        assert self._process.wait(60) == 0, self.log.read_text()
+        try:
+            assert self._process.wait(60) == 0, self.log.read_text()
+        finally:
+            self._process.kill()

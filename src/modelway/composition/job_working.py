@@ -17,6 +17,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,16 @@ from modelway.composition.listening import place_of
 from modelway.composition.plan import Place, ServePlan
 from modelway.composition.recording import record_plan
 from modelway.composition.remembering import begun
+from modelway.composition.running import Beside, Running, kept_going
 from modelway.composition.service import Service
-from modelway.composition.worker import Alone, loop_factory, stopped_by_signals
+from modelway.composition.worker import (
+    Alone,
+    end_now,
+    have_threads,
+    loop_factory,
+    opened,
+    stopped_by_signals,
+)
 from modelway.domain.errors import EndpointNotFound
 from modelway.jobs.ports import JobQueue
 from modelway.jobs.retrying import Retrying
@@ -72,15 +81,33 @@ def work(
 
     Raises:
         PortInUse, BadValue: that cannot be listened on.
-        BadValue: callbacks cannot be signed by what tends to the home.
+        BadValue: callbacks cannot be signed by what tends to the home; another host that shares the
+            store has its bundles elsewhere.
         EndpointNotFound: one of the endpoints is not there.
         HomeTooNew: the home or its store cannot be opened.
-        StoreUnavailable: the store cannot be reached, and never was from this home.
+        Unavailable: the store, or the place of the bundles, cannot be reached, and never was from
+            this home.
     """
     configure_logs(settings.telemetry)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        # All that is held is given up before threads are waited for, some of which may never end.
+        if not _worked(settings, say, endpoints, slot, runner):
+            end_now()
+    return 0
+
+
+def _worked(
+    settings: Settings,
+    say: Say,
+    endpoints: Sequence[str],
+    slot: WorkerSlot | None,
+    runner: asyncio.Runner,
+) -> bool:
+    """Answer jobs until told to end; gives whether no model is busy any more."""
     with (
         Control(Home(settings.bundles.home).settled(settings), patient=True) as control,
         closing(_queue(control)) as queue,
+        control.presence.entered() if slot is None else nullcontext(),
         _slot(slot) as (folder, number),
         _listener(control.settings, slot) as listener,
     ):
@@ -98,10 +125,8 @@ def work(
         plan = ServePlan.of(
             control.settings, first.endpoints, "", place, insists=False, records=records
         )
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            given = _Given(control, queue, plan, number, listener)
-            runner.run(_work(given, say, frozenset(endpoints) or None))
-    return 0
+        given = _Given(control, queue, plan, number, listener)
+        return runner.run(_work(given, say, frozenset(endpoints) or None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +165,23 @@ def _listener(
     return bind(settings.admin.host, port, "--metrics-port")
 
 
-async def _work(given: _Given, say: Say, wanted: frozenset[str] | None) -> None:
+async def _work(given: _Given, say: Say, wanted: frozenset[str] | None) -> bool:
     stopped = stopped_by_signals()
+    have_threads()
     control, plan = given.control, given.plan
     service = Service(plan, given.number)
     await service.start(())
-    await service.open()
+    if not await opened(service, stopped):
+        return False
     alone = Alone(service, plan)
     administration = None
     if given.listener is not None:
         administration = await administer(alone, given.listener, plan, Extra(follows=True))
         say(f"Administration and metrics at {plan.administration}")
+    following: Beside = _following(control, plan).follow
     beside = [
-        asyncio.create_task(_following(control, plan).follow(alone)),
-        asyncio.create_task(_tended(control)),
+        asyncio.create_task(kept_going(one, alone))
+        for one in (following, partial(_tended, control))
     ]
     worker = _worker(given, service, wanted)
     names = ", ".join(sorted(wanted or service.plane.router.endpoints()))
@@ -164,13 +192,14 @@ async def _work(given: _Given, say: Say, wanted: frozenset[str] | None) -> None:
         await service.drain()
         if administration is not None:
             await administration.drain(0)
-        service.close()
+        closed = service.close()
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+    return closed
 
 
-async def _tended(control: Control) -> None:
+async def _tended(control: Control, _: Running) -> None:
     """Have the home tended to while no ``up`` runs there, which does it as it was started itself.
 
     Nobody else would seal there what is recorded, and send it where it is read.

@@ -1,8 +1,8 @@
 """This home among those that share its store: all of them must see the same bundles.
 
-A home that begins to serve says in the store where its bundles are, again every minute, and takes
-that back when it ends. Another whose bundles are elsewhere is refused meanwhile; a home that was
-killed, or whose host is gone for good, is forgotten after an hour.
+A home that begins to serve, or to work on jobs, says in the store where its bundles are, again
+every minute, and takes that back when it ends. Another whose bundles are elsewhere is refused
+meanwhile; a home that was killed, or whose host is gone for good, is forgotten after an hour.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ class Presence:
         try:
             yield
         finally:
-            with contextlib.suppress(ModelwayError):
-                self._homes.leave(self._home.id)
+            # A worker may end beside the service of its home, which is there as before.
+            if self._home.running() is None:
+                with contextlib.suppress(ModelwayError):
+                    self._homes.leave(self._home.id)
 
     def enter(self) -> None:
         """Say that this home is there.

@@ -135,7 +135,8 @@ async def _alone(
     stopped = stopped_by_signals()
     await service.start(listeners)
     try:
-        await _open(service, stopped)
+        if not await opened(service, stopped):
+            end_now()
     except ModelwayError:
         await service.drain()
         raise
@@ -154,7 +155,7 @@ async def _alone(
         listen_no_more(listener)
     await draining
     if not service.close():
-        _exit()
+        end_now()
 
 
 class _Channel:
@@ -190,12 +191,13 @@ async def _among_others(slot: int, listeners: Sequence[socket.socket], channel: 
     configure_logs(plan.telemetry)
     service = Service(plan, slot)
     stopped = stopped_by_signals()
-    await _open(service, stopped)
+    if not await opened(service, stopped):
+        end_now()
     await service.start(listeners, shared=True)
     give_back()
     set_aside()
     channel.report(b"ready")
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+    have_threads()
     following = asyncio.create_task(_Following(service, channel).follow(lines))
     # Without orders there is nobody to answer for.
     following.add_done_callback(lambda _: stopped.set())
@@ -203,19 +205,24 @@ async def _among_others(slot: int, listeners: Sequence[socket.socket], channel: 
     following.cancel()
     await service.drain()
     if not service.close():
-        _exit()
+        end_now()
 
 
-async def _open(service: Service, stopped: asyncio.Event) -> None:
-    """Open every model; if the process is told to end meanwhile, it does."""
+async def opened(service: Service, stopped: asyncio.Event) -> bool:
+    """Open every model; gives False where the process is told to end meanwhile: models still load.
+
+    Raises:
+        ModelwayError: a model cannot be opened.
+    """
     opening = asyncio.create_task(service.open())
     stopping = asyncio.create_task(stopped.wait())
     await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not opening.done():
         await service.drain()
-        _exit()
+        return False
     stopping.cancel()
     opening.result()
+    return True
 
 
 class _Following:
@@ -297,7 +304,12 @@ def stopped_by_signals() -> asyncio.Event:
     return stopped
 
 
-def _exit() -> NoReturn:
+def have_threads() -> None:
+    """Have threads for what the loop waits for, beside those that bundles take while they load."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+
+
+def end_now() -> NoReturn:
     """End the process whatever its threads do; Python itself would wait for them."""
     _log.warning("ended while a model was busy")
     logging.shutdown()
