@@ -30,16 +30,6 @@ time.sleep(600)
 
 
 """ + STEADY.format(number=1)
-BUSY = """
-import pathlib, time
-
-
-def rule(a):
-    if a == 3:
-        pathlib.Path({busy!r}).touch()
-        time.sleep(600)
-    return a
-"""
 
 
 def test_what_it_answers_is_recorded_where_all_hosts_read(tmp_path: Path) -> None:
@@ -102,17 +92,13 @@ def test_it_ends_while_a_bundle_opens(
         wait_until(opening.exists, DONE_S, worker.log.read_text)
 
 
-def test_it_ends_while_a_model_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MODELWAY__INFERENCE__ISOLATION", "thread")
-    busy = tmp_path / "busy"
-    with controlled(tmp_path / HOME) as control:
-        linked(control, tmp_path, {"1": BUSY.format(busy=str(busy))})
+def test_it_ends_while_a_bundle_opens_that_is_wanted_later(tmp_path: Path) -> None:
+    opening = tmp_path / "opening"
+    with controlled(tmp_path / HOME) as control, OneWorker(tmp_path) as worker:
+        linked(control, tmp_path, {"1": ENDLESS.format(opening=str(opening))})
+        wait_until(lambda: "Working on" in worker.log.read_text(), DONE_S)
         control.rollouts.create(Endpoint("rule", "rule:1"), "ann")
-        control.store.jobs.enqueue([new_job("asked", endpoint="rule", content=b'{"a": 3}')])
-        with OneWorker(tmp_path) as worker:
-            wait_until(busy.exists, DONE_S, worker.log.read_text)
-        assert control.store.jobs.get("asked").state == "queued"
-        assert control.store.homes.all() == []
+        wait_until(opening.exists, DONE_S, worker.log.read_text)
 
 
 def test_a_home_is_there_for_others_while_it_works(tmp_path: Path) -> None:
@@ -168,3 +154,4 @@ class OneWorker:
             assert self._process.wait(60) == 0, self.log.read_text()
         finally:
             self._process.kill()
+            self._process.wait()
