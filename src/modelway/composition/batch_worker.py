@@ -28,7 +28,7 @@ from modelway.composition.batch_formats import kept_types, reader_of, table_writ
 from modelway.composition.batch_order import Failed, Order, Said, encode, parts_told
 from modelway.composition.batch_places import TABLE, form_of, place_of
 from modelway.composition.frameworks import open_runtime
-from modelway.composition.model_process import end_with
+from modelway.composition.process_groups import end_with
 from modelway.domain.errors import InvalidInput, ModelwayError
 from modelway.domain.inference import InferenceResponse, Outputs
 from modelway.inference.loading import LoadedModel, load_model

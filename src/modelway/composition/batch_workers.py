@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from modelway.batch.parts import Part
 from modelway.batch.ports import Report
 from modelway.composition.batch_order import Failed, Order, encode, raised_by, said
+from modelway.composition.process_groups import kill_group, reap_group
 from modelway.domain.errors import WorkerDied
 from modelway.settings import child_environment
 
@@ -63,11 +64,11 @@ class Processes:
         return found
 
     def end(self) -> None:
-        """End all of them now."""
+        """End all of them now, and what models have forked there."""
         for one in self._workers.values():
-            one.child.kill()
+            kill_group(one.child)
         for one in self._workers.values():
-            one.child.wait()
+            reap_group(one.child)
             one.connection.close()
         self._selector.close()
 
@@ -116,8 +117,8 @@ class _Process:
         return found
 
     def _death(self) -> WorkerDied:
-        self.child.kill()
-        code = self.child.wait()
+        kill_group(self.child)
+        code = reap_group(self.child)
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         what = "while it opened the model"
         if self._part is not None:

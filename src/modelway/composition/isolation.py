@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +40,7 @@ from modelway.composition.model_wire import (
     said,
     send,
 )
+from modelway.composition.process_groups import kill_group, reap_group
 from modelway.domain.errors import (
     BadValue,
     InputRefused,
@@ -344,17 +344,11 @@ class ModelProcess:
 
     def kill(self) -> None:
         """End the process now, and every process that the model has forked."""
-        if self._child.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+        kill_group(self._child)
 
     def wait(self) -> None:
         """Wait for the end of the process and of what it has forked; release what it held."""
-        if hasattr(os, "waitid"):
-            # Until it is reaped its id is nobody else's, so its group can be killed.
-            os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
-            self.kill()
-        self._child.wait()
+        reap_group(self._child)
         # Whoever waits for an answer learns that there is none.
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)

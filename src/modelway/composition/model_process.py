@@ -8,7 +8,6 @@ error go, never to the socket.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -32,11 +31,9 @@ from modelway.composition.model_wire import (
     send,
     table_of,
 )
+from modelway.composition.process_groups import end_with
 from modelway.domain.errors import InputRefused, ModelwayError, OutputInvalid
 from modelway.domain.signature import Signature
-
-_PARENT_DEATH_SIGNAL = 1
-"""Source: prctl(2), PR_SET_PDEATHSIG."""
 
 
 def main() -> None:
@@ -52,17 +49,6 @@ def main() -> None:
     sys.stderr.flush()
     # What a model has started (threads, exit functions) must not keep the process.
     os._exit(0)
-
-
-def end_with(parent: int) -> None:
-    """Have this process killed when the process ``parent`` dies; Linux only.
-
-    Elsewhere, and if it has died already, the closed socket says so.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)
 
 
 class _Answering:
