@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -12,11 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from modelway import __version__
+from modelway.batch.manifest import Manifest, Options, Over, fingerprint
+from modelway.batch.parts import Done
+from modelway.bundles.store import open_bundle
 from modelway.domain.signature import Column, Datatype, Signature
+from support.homes import is_running, wait_until
 from support.live import MODELWAY, modelway
 from support.loans import COLUMNS, save_loans
 from support.scored import damaged, rows_of
@@ -32,6 +39,18 @@ import time
 
 def slow(legs):
     time.sleep(0.3)
+    return legs * 2.0
+"""
+FORKS = """
+import os, pathlib, time
+
+if not (forked := os.fork()):
+    time.sleep(600)
+    os._exit(0)
+pathlib.Path({at!r}).write_text(str(forked))
+
+
+def legs(legs):
     return legs * 2.0
 """
 
@@ -201,7 +220,59 @@ def test_what_is_wrong_with_the_whole_file_leaves_nothing_behind(
     assert "would replace: label" in modelway(*words, exit_code=2).stderr
     assert "no column x" in modelway(*words, "--columns", "x", exit_code=2).stderr
     assert "an input itself" in modelway(*words[:-1], source, exit_code=2).stderr
+    source.unlink()
+    source.symlink_to("/proc/self/mem")  # there, and nobody can read where it begins
+    assert "cannot be read or written: Input" in modelway(*words, exit_code=2).stderr
     assert [one.name for one in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_columns_are_kept_by_their_names_without_the_spaces_around_them(
+    flower: Path, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "rows.csv", tmp_path / "scored.csv"
+    flowers(source, 3)
+    words = ("--input", source, "--output", output, "--columns", "id, petal width ,")
+    modelway("batch", flower, *words)
+    assert list(rows_of(output)[0])[:3] == ["id", "petal width", "prediction"]
+
+
+def test_an_output_that_was_made_is_only_taken_for_its_own_run(
+    flower: Path, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "rows.csv", tmp_path / "scored.csv"
+    flowers(source, 3)
+    other = compiled_bundle(tmp_path / "other", flower_graph(0.5), FLOWER, classes=(0, 1, 2))
+    words = ("--input", source, "--output", output, "--resume")
+    modelway("batch", flower, *words)
+    # A run that was killed while it removed its parts leaves this.
+    errors = f"{output}.errors.jsonl"
+    options = Options("csv", None, None, 8192, strict=False, errors=errors)
+    manifest = Manifest(__version__, open_bundle(flower).digest, options, (fingerprint(source),))
+    left = tmp_path / "scored.csv.parts"
+    left.mkdir()
+    (left / "finished.json").write_bytes(msgspec.json.encode(Over(Done(3, 0), manifest)))
+    done = modelway("batch", other, *words, exit_code=4)
+    assert "the model was" in done.stderr
+    assert json.loads(modelway("batch", flower, *words, "--json").stdout)["resumed_rows"] == 3
+    assert not left.exists()
+
+
+def test_what_a_model_has_forked_ends_with_the_run(tmp_path: Path) -> None:
+    bundle = function_bundle(
+        tmp_path / "pets", FORKS.format(at=str(tmp_path / "pid")), "legs", PETS
+    )
+    (tmp_path / "rows.csv").write_text("legs\n4\n")
+    words = ("--input", tmp_path / "rows.csv", "--output", tmp_path / "scored.csv")
+    command = [*MODELWAY, "batch", str(bundle), *map(str, words)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 0, said
+        wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+    finally:
+        process.kill()
+        with contextlib.suppress(OSError):
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_what_is_there_is_never_replaced(flower: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelway.batch.manifest import Manifest, decoded, encoded
+from modelway.batch.manifest import Manifest, Over, decoded, encoded, read_as
 from modelway.batch.parts import Done
 from modelway.domain.errors import Conflict, InvalidInput
 
@@ -103,25 +103,28 @@ class PartsFolder:
         self._write(self.errors_of(part), errors)
         self.begun(part).unlink(missing_ok=True)
 
-    def over(self) -> Done | None:
-        """What became of all, where the output was made and only the folder is to be removed."""
-        try:
-            return msgspec.json.decode((self.path / _OVER).read_bytes(), type=Done)
-        except FileNotFoundError:
-            return None
+    def over(self) -> Over | None:
+        """What became of all, where the output was made and only the folder is to be removed.
 
-    def remove(self, all_of_it: Done) -> None:
+        Raises:
+            LoadFailed: what says so cannot be read.
+        """
+        path = self.path / _OVER
+        return read_as(Over, path.read_bytes(), path) if path.exists() else None
+
+    def remove(self, over: Over) -> None:
         """Remove the folder, now that the output is there; a kill on the way leaves ``over``."""
-        over = self.path / _OVER
-        self._write(over, msgspec.json.encode(all_of_it))
+        last = self.path / _OVER
+        self._write(last, msgspec.json.encode(over))
         for one in self.path.iterdir():
-            if one != over:
+            if one != last:
                 one.unlink()
         self.forget()
 
     def has_done(self) -> bool:
-        """Whether any part is done."""
-        return any(one.stem.isdecimal() for one in self.path.glob("*.json"))
+        """Whether any part is done, or all of them were."""
+        names = [one.name for one in self.path.glob("*.json")]
+        return any(name == _OVER or name.removesuffix(".json").isdecimal() for name in names)
 
     def forget(self) -> None:
         """Remove the folder, whatever is in it."""

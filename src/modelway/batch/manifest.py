@@ -16,11 +16,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from modelway.batch.parts import Part
+from modelway.batch.parts import Done, Part
 from modelway.domain.errors import Conflict, LoadFailed, ResumeMismatch
+
+Kept = TypeVar("Kept")
 
 FORMAT = 2
 _END_BYTES = 1024 * 1024
@@ -72,6 +75,13 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
+class Over(msgspec.Struct, frozen=True):
+    """What became of a run whose output was made; its manifest has no parts any more."""
+
+    done: Done
+    manifest: Manifest
+
+
 def fingerprint(path: Path) -> Fingerprint:
     """What the file is known by, as it is now."""
     with path.open("rb") as stream:
@@ -111,13 +121,18 @@ def encoded(manifest: Manifest) -> bytes:
 
 def decoded(text: bytes, where: Path) -> Manifest:
     """The manifest that was written at ``where``. Raises LoadFailed."""
-    try:
-        found = msgspec.json.decode(text, type=Manifest)
-    except msgspec.MsgspecError as error:
-        raise LoadFailed(f"{where} cannot be read: {error}") from error
+    found = read_as(Manifest, text, where)
     if found.format != FORMAT:
         raise LoadFailed(f"{where} has format {found.format}, which is not known here")
     return found
+
+
+def read_as(kind: type[Kept], text: bytes, where: Path) -> Kept:
+    """What was written at ``where``. Raises LoadFailed."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise LoadFailed(f"{where} cannot be read: {error}") from error
 
 
 def check_same(begun: Manifest, wanted: Manifest, output: Path) -> None:

@@ -21,6 +21,7 @@ from modelway.cli.exits import ROW_ERRORS
 from modelway.cli.rendering import counted, json_option, show
 from modelway.composition.batch_scoring import ScoreRequest, score_files
 from modelway.settings import load_settings
+from modelway.settings.fields import names_of
 
 Tell = Callable[[Progress], object]
 
@@ -70,6 +71,7 @@ _OF_COMMAND = frozenset(("progress", "registry", "as_json"))
 )
 @click.option(
     "--address",
+    envvar="RAY_ADDRESS",
     metavar="HOST:PORT",
     help="Where the Ray cluster is (RAY_ADDRESS, or this machine).",
 )
@@ -138,7 +140,7 @@ def score_request(context: click.Context) -> ScoreRequest:
     columns, source = given.pop("columns"), context.get_parameter_source("address")
     if source is ParameterSource.COMMANDLINE and given["engine"] != "ray":
         raise click.UsageError("--address is for --engine ray")
-    names = None if columns is None else tuple(name for name in columns.split(",") if name)
+    names = None if columns is None else tuple(names_of(columns))
     return ScoreRequest(columns=names, **given)
 
 

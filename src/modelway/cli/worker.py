@@ -10,6 +10,7 @@ import click
 from modelway.cli import options
 from modelway.composition.job_working import work
 from modelway.settings import load_settings
+from modelway.settings.fields import names_of
 
 _SETTINGS = {
     "store": "store.url",
@@ -33,5 +34,4 @@ _SETTINGS = {
 def command(models: str, slot: tuple[Path, int] | None, **given: Any) -> int:
     """Answer jobs of the home, or of the store that it shares, until told to end."""
     flags = {name: given[o] for o, name in _SETTINGS.items() if given[o] is not None}
-    wanted = [one.strip() for one in models.split(",") if one.strip()]
-    return work(load_settings(flags), click.echo, wanted, slot)
+    return work(load_settings(flags), click.echo, names_of(models), slot)

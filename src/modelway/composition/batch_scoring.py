@@ -22,7 +22,7 @@ from modelway import __version__
 from modelway.backends.text_files import TextJoiner
 from modelway.batch.faults import Fault
 from modelway.batch.folder import PartsFolder, published, temporary
-from modelway.batch.manifest import Manifest, Options, check_same
+from modelway.batch.manifest import Manifest, Options, Over, check_same
 from modelway.batch.parts import Done, planned
 from modelway.batch.ports import Workers
 from modelway.batch.running import Run, Tell
@@ -125,12 +125,8 @@ def score_files(request: ScoreRequest, settings: Settings, say: Say, tell: Tell)
     if not bundle.signature.is_tabular:
         raise InvalidInput(f"{request.model} takes tensors, and a file of rows has none")
     with scoring.folder.held(), scoring.forgotten_if_nothing_is_done():
-        # Where the output was made before, only its parts are left to be removed.
-        over = scoring.folder.over()
-        before = over or Done(0, 0)
-        if over is None:
-            before, over = scoring.carried_out(bundle, tell)
-        scored = _scored(request, before, over, time.monotonic() - begun)
+        before, over = scoring.carried_out(bundle, tell)
+        scored = _summed(request, before, over.done, time.monotonic() - begun)
         if request.receipt is not None:
             with _writing(request.receipt):
                 part = temporary(request.receipt)
@@ -140,7 +136,7 @@ def score_files(request: ScoreRequest, settings: Settings, say: Say, tell: Tell)
     return scored
 
 
-def _scored(request: ScoreRequest, before: Done, over: Done, seconds: float) -> Scored:
+def _summed(request: ScoreRequest, before: Done, over: Done, seconds: float) -> Scored:
     """What became of a run, of which so much was done before."""
     resumed = before.n_rows + before.n_errors
     return Scored(
@@ -204,7 +200,8 @@ class _Scoring:
     def forgotten_if_nothing_is_done(self) -> Iterator[None]:
         """Leave no folder behind where a run fails before any of its parts is done."""
         try:
-            yield
+            with _files():
+                yield
         except (TooManyErrors, WorkerDied):
             raise
         except ModelwayError:
@@ -212,10 +209,22 @@ class _Scoring:
                 self.folder.forget()
             raise
 
-    def carried_out(self, bundle: Bundle, tell: Tell) -> tuple[Done, Done]:
+    def carried_out(self, bundle: Bundle, tell: Tell) -> tuple[Done, Over]:
+        """Have the output; what was done before, and what became of all.
+
+        Where the output was made before, only its parts are left to be removed.
+        """
+        wanted, over = self._wanted(bundle), self.folder.over()
+        if over is None:
+            before, done = self._scored(bundle, wanted, tell)
+            return before, Over(done, wanted)
+        check_same(over.manifest, wanted, self._target.beside)
+        return over.done, over
+
+    def _scored(self, bundle: Bundle, wanted: Manifest, tell: Tell) -> tuple[Done, Done]:
         """Score what is not scored yet and write the output; what was done before, and all."""
         kept = self._kept()
-        manifest = self._begun(self._wanted(bundle))
+        manifest = self._begun(wanted)
         numbers = [one.number for one in manifest.parts]
         found = {number: self.folder.done(number) for number in numbers}
         done = {number: one for number, one in found.items() if one is not None}
@@ -298,7 +307,8 @@ class _Scoring:
             return asked
         kept = tuple(splitter.names(self._places[0])) if asked is None else asked
         for place in self._places if self._form != "jsonl" else ():
-            lacking = [name for name in kept if name not in splitter.names(place)]
+            there = splitter.names(place)
+            lacking = [name for name in kept if name not in there]
             if lacking:
                 raise InvalidInput(
                     f"{shown(place)} has no column {', '.join(lacking)}, which is to be kept",
@@ -327,6 +337,17 @@ class _Scoring:
             hint=f"{path} lists them; correct the input, or go on with --resume and a larger "
             "--max-errors",
         )
+
+
+@contextlib.contextmanager
+def _files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = error.filename or "a file"
+        raise InvalidInput(
+            f"{what} cannot be read or written: {error.strerror or error}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelway.batch.folder import PartsFolder, temporary
+from modelway.batch.manifest import Manifest, Options, Over
 from modelway.batch.parts import Done
-from modelway.domain.errors import Conflict, InvalidInput
+from modelway.domain.errors import Conflict, InvalidInput, LoadFailed
+
+OVER = Over(Done(5, 1), Manifest("1", "sha256:00", Options("csv", None, None, 1, strict=False), ()))
 
 
 def test_a_part_is_done_with_its_rows_and_errors(tmp_path: Path) -> None:
@@ -55,8 +59,21 @@ def test_the_folder_goes_with_what_is_in_it(tmp_path: Path) -> None:
     with folder.held():
         folder.rows_of(0).write_bytes(b"")
         assert folder.over() is None
-        folder.remove(Done(5, 1))
+        folder.remove(OVER)
     assert not folder.path.exists()
+
+
+def test_of_a_folder_whose_removal_was_ended_it_is_known_what_became_of_all(
+    tmp_path: Path,
+) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with folder.held():
+        (folder.path / "finished.json").write_bytes(msgspec.json.encode(OVER))
+        assert folder.over() == OVER
+        assert folder.has_done()
+        (folder.path / "finished.json").write_bytes(b"{}")
+        with pytest.raises(LoadFailed, match=r"finished\.json cannot be read"):
+            folder.over()
 
 
 def test_a_place_that_does_not_exist_is_refused(tmp_path: Path) -> None:
