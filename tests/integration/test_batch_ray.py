@@ -172,7 +172,9 @@ def test_a_worker_that_dies_ends_the_run_and_says_so(address: str, tmp_path: Pat
     assert "--resume" in done.stderr
 
 
-def test_what_is_wrong_is_said_as_it_is_here(flower: Path, address: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_as_it_is_here(
+    flower: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "rows.csv").write_text("sepal_length\n5\n")
     words = ("batch", flower, "--input", "rows.csv", "--output", "scored.csv")
     done = modelway(*words, "--engine", "ray", "--address", address, folder=tmp_path, exit_code=2)
@@ -182,5 +184,8 @@ def test_what_is_wrong_is_said_as_it_is_here(flower: Path, address: str, tmp_pat
         *words, "--engine", "ray", "--address", "127.0.0.1:1", folder=tmp_path, exit_code=8
     )
     assert "no Ray cluster can be joined at 127.0.0.1:1" in done.stderr
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    done = modelway(*words, "--engine", "ray", "--resume", folder=tmp_path, exit_code=8)
+    assert "no Ray cluster can be joined at 127.0.0.1:1: " in done.stderr
     done = modelway(*words, "--address", address, folder=tmp_path, exit_code=2)
     assert "--engine ray" in done.stderr

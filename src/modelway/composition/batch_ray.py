@@ -92,7 +92,7 @@ def _check_listening(address: str | None) -> None:
     Raises:
         WorkerDied: nobody does.
     """
-    host, _, port = (address or "").rpartition(":")
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
     if not host or not port.isdecimal():
         return
     try:
