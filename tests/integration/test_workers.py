@@ -10,15 +10,21 @@ import time
 from pathlib import Path
 
 from support.ending import killed
+from support.homes import is_running, wait_until
 
 WORKER = """
-import os, signal, sys
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 plan = sys.stdin.readline().strip()
 with open(sys.argv[1], "a") as log:
     log.write(f"{sys.argv[2]} {os.getpid()} {plan}\\n")
 if plan == "fail":
     sys.exit(7)
+if plan == "fork" and not os.fork():
+    with open(sys.argv[1] + ".forked", "a") as forked:
+        forked.write(f"{os.getpid()}\\n")
+    time.sleep(600)
+    os._exit(0)
 print("ready", flush=True)
 held = ""
 for line in sys.stdin:
@@ -113,6 +119,34 @@ def test_a_killed_worker_is_replaced_in_its_slot_and_sigterm_ends_all(tmp_path: 
         supervisor.terminate()
         assert supervisor.wait(20) == 0
     assert all(gone(one) for _, one in workers)
+
+
+def test_what_a_worker_has_forked_ends_with_it_and_keeps_its_slot_from_nobody(
+    tmp_path: Path,
+) -> None:
+    supervisor, log = start(tmp_path, "fork")
+    forked = tmp_path / "log.forked"
+
+    def all_forked() -> list[int]:
+        return [int(line) for line in forked.read_text().splitlines()] if forked.exists() else []
+
+    with supervisor:
+        try:
+            assert supervisor.stdout is not None
+            assert supervisor.stdout.readline() == "all ready\n"
+            wait_until(lambda: len(all_forked()) == 2)
+            slot, process = started(log, 2)[1]
+            os.kill(process, signal.SIGKILL)
+            assert started(log, 3)[2][0] == slot
+            wait_until(lambda: len(all_forked()) == 3)
+            wait_until(lambda: sum(map(is_running, all_forked())) == 2)
+            supervisor.terminate()
+            assert supervisor.wait(20) == 0
+            wait_until(lambda: not any(map(is_running, all_forked())))
+        finally:
+            supervisor.kill()
+            for one in filter(is_running, all_forked()):
+                os.kill(one, signal.SIGKILL)
 
 
 def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:

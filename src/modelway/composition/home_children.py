@@ -11,11 +11,14 @@ from modelway.settings import Settings, child_environment
 from modelway.supervisor.attached import attached
 from modelway.supervisor.children import ChildCommand
 
+_TEND_GRACE_S = 30.0
+"""The last records are sealed and sent by then: there may be many, and the place far away."""
+
 
 def tend_child(home: Home, settings: Settings) -> ChildCommand:
     """What tends to the home; it ends with whoever started it."""
     arguments = _modelway("tend", home)
-    return ChildCommand("tend", arguments, home.log("tend"), told(settings))
+    return ChildCommand("tend", arguments, home.log("tend"), told(settings), _TEND_GRACE_S)
 
 
 def worker_child(home: Home, settings: Settings, slots: Path) -> ChildCommand:

@@ -33,8 +33,7 @@ _FORGET_S = 60.0
 _CALL_BACK_S = 1.0
 _SCHEDULE_S = 1.0
 _ENDS_S = 4.0
-"""So long is waited for posts and scheduled runs under way, which have a moment; ``up`` waits a
-little longer."""
+"""So long is waited for posts and scheduled runs under way, which have a moment."""
 
 _log = logging.getLogger("modelway.tend")
 
@@ -101,11 +100,10 @@ def tend(settings: Settings) -> int:
             _begin(concerns(control), ended)
             running = _begin([schedules(control)], ended)
             ended.wait()
+            _join([*calling, *running])
             if control.settings.records.url:
                 # Other hosts read only what was sent, and this one may not come back.
                 Concern("sending the last records", 0, lambda: send_records(control)).tried()
-            _join(running)
-        _join(calling)
     return 0
 
 

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 class ChildCommand:
     """How a child called ``name`` is started; ``log`` is the file that takes what it says.
 
+    ``grace_s`` is how long it has to end once it is told to; then it is killed.
     Its standard input is a pipe that ends with this process, so that it can end too.
     """
 
@@ -35,6 +36,7 @@ class ChildCommand:
     arguments: Sequence[str]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    grace_s: float = _GRACE_S
 
 
 class Children:
@@ -52,8 +54,12 @@ class Children:
         try:
             await asyncio.gather(*(self._keep(one) for one in self._commands))
         finally:
-            running = list(self._running.values())
-            await asyncio.shield(asyncio.gather(*(_end(one) for one in running)))
+            ending = (
+                _end(self._running[one.name], one.grace_s)
+                for one in self._commands
+                if one.name in self._running
+            )
+            await asyncio.shield(asyncio.gather(*ending))
 
     async def _keep(self, command: ChildCommand) -> None:
         deaths = 0
@@ -82,7 +88,7 @@ class Children:
             )
         self._running[command.name] = process
         code = await process.wait()
-        _kill_group(process)
+        kill_group(process)
         return code
 
 
@@ -93,19 +99,19 @@ def opened_log(log: Path) -> BinaryIO:
     return log.open("ab")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _GRACE_S)
+        await asyncio.wait_for(process.wait(), grace_s)
     except TimeoutError:
         process.kill()
         await process.wait()
-    _kill_group(process)
+    kill_group(process)
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
+def kill_group(process: asyncio.subprocess.Process) -> None:
     """Kill what a child that has ended has left behind: it was the first of its group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

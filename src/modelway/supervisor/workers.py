@@ -24,10 +24,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
+from modelway.supervisor.children import kill_group
 from modelway.supervisor.sockets import listen_no_more
 
 _LIVED_S = 10.0
 _LONGEST_DELAY_S = 10.0
+_LOOK_S = 0.05
+"""How often is looked whether a worker has ended."""
+
 _LONGEST_LINE_BYTES = 64 * 1024 * 1024
 _GRACE_S = 2.0
 """How much longer than it may drain a worker has until it is killed."""
@@ -158,8 +162,7 @@ class Supervisor:
                 deaths += 1
                 await asyncio.sleep(min(_LONGEST_DELAY_S, 0.1 * 2**deaths))
                 continue
-            await self._listen(slot, process)
-            code = await process.wait()
+            code = await self._lived(slot, process)
             self._release(slot)
             if self._stopping.is_set():
                 return
@@ -187,6 +190,17 @@ class Supervisor:
         process.stdin.write(self._command.plan() + b"\n")
         return process
 
+    async def _lived(self, slot: _Slot, process: asyncio.subprocess.Process) -> int:
+        """Hear a worker until it has ended, and end what it has forked; gives its exit code."""
+        listening = asyncio.create_task(self._listen(slot, process))
+        try:
+            code = await _ended(process)
+            kill_group(process)
+            await asyncio.wait((listening,), timeout=_GRACE_S)
+        finally:
+            listening.cancel()
+        return code
+
     async def _listen(self, slot: _Slot, process: asyncio.subprocess.Process) -> None:
         """Hear what a worker reports, until it says no more."""
         assert process.stdout is not None  # noqa: S101 - asked for when it was started
@@ -213,16 +227,28 @@ class Supervisor:
     async def _end(self, slot: _Slot) -> None:
         """End a worker: ask, wait for ``drain_s`` and a little, then kill."""
         process = slot.process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), self._drain_s + _GRACE_S)
+            await asyncio.wait_for(_ended(process), self._drain_s + _GRACE_S)
         except TimeoutError:
             log.warning("worker killed: it did not drain", extra={"pid": process.pid})
             process.kill()
-            await process.wait()
+            await _ended(process)
+        kill_group(process)
         self._release(slot)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int:
+    """Wait for the end of a process, and of nobody else; gives its exit code.
+
+    ``wait`` may also wait for its pipes, which whatever a model has forked there holds open.
+    """
+    while process.returncode is None:
+        await asyncio.sleep(_LOOK_S)
+    return process.returncode
 
 
 def _told(late: Late, number: int, report: asyncio.Future[bytes | None]) -> None:
