@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from xgboost import XGBClassifier
 from modelway.backends.mlflow_rest import MlflowRegistry
 from modelway.bundles.store import open_bundle
 from modelway.composition.control import Control
+from modelway.composition.leaving import work_until
 from modelway.composition.registered import Registered
 from modelway.composition.tending import bundle_wanted
-from modelway.domain.errors import UntrustedRegistry, VersionNotFound
+from modelway.domain.errors import Unavailable, UntrustedRegistry, VersionNotFound
 from modelway.endpoints.endpoint import Endpoint
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.settings import Settings, load_settings
@@ -101,6 +104,21 @@ def test_a_version_that_is_not_there_leaves_no_link(control: Control, boosted: s
     with pytest.raises(VersionNotFound):
         control.registered.bundle(boosted, "99", lambda _: None)
     assert control.store.links.reason(boosted, "99") is None
+
+
+def test_a_build_whose_asker_has_left_is_ended_and_may_be_tried_again(
+    control: Control, boosted: str
+) -> None:
+    def leaving() -> None:
+        left = threading.Event()
+        left.set()
+        work_until(left)
+        control.registered.bundle(boosted, "1", lambda _: None)
+
+    with pytest.raises(Unavailable, match="nobody waits"):
+        copy_context().run(leaving)
+    assert control.store.links.reason(boosted, "1") is None
+    control.registered.bundle(boosted, "1", lambda _: None)
 
 
 def test_what_an_endpoint_wants_is_built_once_and_failures_are_not_tried_again(

@@ -1,5 +1,6 @@
 """The process in which a bundle is built: an order on standard input, an answer on standard output.
 
+Its one argument is the id of the process that started it, with which it ends.
 Reading a model may run code and print anything, so what it prints goes to standard error and the
 answer, one line of JSON, to a copy of standard output that was made before.
 """
@@ -16,6 +17,7 @@ import msgspec
 
 from modelway.bundles.building import build_bundle
 from modelway.bundles.order import BuildOrder, Tools
+from modelway.composition.process_groups import end_with
 from modelway.domain.errors import BuildFailed, ModelwayError
 
 
@@ -59,6 +61,7 @@ def error_of(failure: Failure) -> ModelwayError:
 
 def main() -> None:
     """Build what standard input orders and answer on standard output."""
+    end_with(int(sys.argv[1]))
     answers = os.dup(1)
     os.dup2(2, 1)
     answer = _answer(sys.stdin.buffer.read())

@@ -30,6 +30,7 @@ from modelway.composition.interpreters import (
     own_interpreter,
     run_child,
 )
+from modelway.composition.leaving import left
 from modelway.domain.errors import (
     BuildFailed,
     InvalidInput,
@@ -39,11 +40,17 @@ from modelway.domain.errors import (
     TargetExists,
 )
 from modelway.domain.names import check_name
+from modelway.domain.stopping import Limit
 from modelway.settings import Settings
 
 Say = Callable[[str], object]
 
+_LONGEST_S = 3600.0
+"""No build that gets on takes so long; one that hangs would keep all that waits for it for ever."""
+
 _LAST_LINES = 20
+_LONGEST_S = 3600.0
+"""No build that gets on takes so long; one that hangs would hold up for ever what waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ def _check_free(output: Path) -> None:
 def _run(order: BuildOrder, interpreter: Interpreter, say: Say) -> None:
     """Build in a child process; what it has to say is said here."""
     _say_code(order, say)
-    done = run_child(interpreter, encode_order(order))
+    done = run_child(interpreter, encode_order(order), Limit(_LONGEST_S, left()))
     try:
         answer = msgspec.json.decode(done.stdout, type=Answer)
     except msgspec.MsgspecError:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import modelway
 from modelway.bundles.trust import installed
+from modelway.composition.process_groups import kill_group, reap_group
 from modelway.domain.errors import InvalidInput, SourceNotFound
+from modelway.domain.stopping import Limit
 from modelway.settings import child_environment
 
 LIBRARIES = (
@@ -100,11 +106,37 @@ def _python_of(environment: Path) -> Path:
     )
 
 
-def run_child(interpreter: Interpreter, order: bytes) -> subprocess.CompletedProcess[bytes]:
-    """The finished build; ``order`` is its standard input."""
-    return subprocess.run(
-        interpreter.command,
-        input=order,
-        capture_output=True,
-        env=child_environment(),
-    )
+def run_child(
+    interpreter: Interpreter, order: bytes, limit: Limit
+) -> subprocess.CompletedProcess[bytes]:
+    """The finished build; ``order`` is its standard input. What it has forked ends with it.
+
+    Raises:
+        DeadlineExceeded, Unavailable: the limit was reached, and the build is ended.
+    """
+    command = (*interpreter.command, str(os.getpid()))
+    # Files, since a pipe has no end as long as anything that a model has started holds it.
+    with TemporaryFile() as given, TemporaryFile() as said, TemporaryFile() as errors:
+        given.write(order)
+        given.seek(0)
+        child = subprocess.Popen(
+            command,
+            stdin=given,
+            stdout=said,
+            stderr=errors,
+            env=child_environment(),
+            process_group=0,
+        )
+        try:
+            with (
+                contextlib.suppress(subprocess.CalledProcessError),
+                limit.on("the build", partial(kill_group, child)),
+            ):
+                if reap_group(child) < 0:
+                    raise subprocess.CalledProcessError(child.returncode, command)
+        finally:
+            kill_group(child)
+            reap_group(child)
+        said.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(command, child.returncode, said.read(), errors.read())

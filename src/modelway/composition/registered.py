@@ -16,6 +16,7 @@ from pathlib import Path
 from modelway.bundles.cache import Cache, key_of
 from modelway.bundles.store import Bundle, open_bundle
 from modelway.composition.bundling import BuildRequest, build, cached
+from modelway.composition.leaving import left
 from modelway.composition.presence import Presence
 from modelway.composition.shared_bundles import SharedBundles
 from modelway.domain.errors import ModelwayError, Unavailable, UnsafeFormat, UntrustedRegistry
@@ -162,7 +163,8 @@ class Registered:
         try:
             return self.built(f"{model}:{version}", request, say).digest
         except ModelwayError as error:
-            self._links.link(model, version, None, error.message)
+            if not left().is_set():  # else it was ended before it was known what comes of it
+                self._links.link(model, version, None, error.message)
             raise
 
 
