@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,15 @@ for _ in range(int(sys.argv[2])):
 pathlib.Path(sys.argv[3]).touch()
 """
 
+STARTING = """
+import pathlib, sys, time
+
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(0.3)
+sys.stdin.read()
+pathlib.Path(sys.argv[2]).touch()
+"""
+
 
 @pytest.mark.parametrize(("turns", "grace_s"), [(20, 60.0), (20_000, 0.1)])
 def test_one_that_is_to_end_has_the_time_that_it_is_given(
@@ -31,17 +41,25 @@ def test_one_that_is_to_end_has_the_time_that_it_is_given(
 ) -> None:
     began, ended = tmp_path / "began", tmp_path / "ended"
     words = [sys.executable, "-c", STUBBORN, str(began), str(turns), str(ended)]
-    command = ChildCommand("child", words, tmp_path / "log", child_environment(), grace_s)
-
-    async def until_cancelled() -> None:
-        keeping = asyncio.create_task(Children([command]).run())
-        await asyncio.to_thread(wait_until, began.exists)
-        keeping.cancel()
-        async with asyncio.timeout(60):
-            await asyncio.gather(keeping, return_exceptions=True)
-
-    asyncio.run(until_cancelled())
+    asyncio.run(ended_once_it_is(began, words, tmp_path / "log", grace_s=grace_s))
     assert ended.exists() == (grace_s > 1)
+
+
+def test_one_that_was_only_just_started_hears_it_by_its_input(tmp_path: Path) -> None:
+    began, ended = tmp_path / "began", tmp_path / "ended"
+    words = [sys.executable, "-c", STARTING, str(began), str(ended)]
+    asyncio.run(ended_once_it_is(began, words, tmp_path / "log", ends_by_input=True))
+    assert ended.exists()
+
+
+async def ended_once_it_is(began: Path, words: list[str], log: Path, **options: Any) -> None:
+    """Start a child, and end it once it has begun."""
+    command = ChildCommand("child", words, log, child_environment(), **options)
+    keeping = asyncio.create_task(Children([command]).run())
+    await asyncio.to_thread(wait_until, began.exists)
+    keeping.cancel()
+    async with asyncio.timeout(60):
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 def test_what_tends_has_longer_than_others_to_send_the_last_records(tmp_path: Path) -> None:

@@ -18,7 +18,14 @@ _TEND_GRACE_S = 30.0
 def tend_child(home: Home, settings: Settings) -> ChildCommand:
     """What tends to the home; it ends with whoever started it."""
     arguments = _modelway("tend", home)
-    return ChildCommand("tend", arguments, home.log("tend"), told(settings), _TEND_GRACE_S)
+    return ChildCommand(
+        "tend",
+        arguments,
+        home.log("tend"),
+        told(settings),
+        grace_s=_TEND_GRACE_S,
+        ends_by_input=True,
+    )
 
 
 def worker_child(home: Home, settings: Settings, slots: Path) -> ChildCommand:

@@ -28,8 +28,9 @@ _log = logging.getLogger(__name__)
 class ChildCommand:
     """How a child called ``name`` is started; ``log`` is the file that takes what it says.
 
-    ``grace_s`` is how long it has to end once it is told to; then it is killed.
-    Its standard input is a pipe that ends with this process, so that it can end too.
+    ``grace_s`` is how long it has to end once it is told to; then it is killed. Its standard input
+    is a pipe that ends with this process, so that it can end too. One that ``ends_by_input`` is told
+    so by that, and by no signal: it hears it also if it has only just been started.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ChildCommand:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     grace_s: float = _GRACE_S
+    ends_by_input: bool = False
 
 
 class Children:
@@ -55,7 +57,7 @@ class Children:
             await asyncio.gather(*(self._keep(one) for one in self._commands))
         finally:
             ending = (
-                _end(self._running[one.name], one.grace_s)
+                _end(self._running[one.name], one)
                 for one in self._commands
                 if one.name in self._running
             )
@@ -99,12 +101,15 @@ def opened_log(log: Path) -> BinaryIO:
     return log.open("ab")
 
 
-async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
+async def _end(process: asyncio.subprocess.Process, command: ChildCommand) -> None:
     if process.returncode is not None:
         return
-    process.terminate()
+    if command.ends_by_input and process.stdin is not None:
+        process.stdin.close()
+    else:
+        process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), grace_s)
+        await asyncio.wait_for(process.wait(), command.grace_s)
     except TimeoutError:
         process.kill()
         await process.wait()
