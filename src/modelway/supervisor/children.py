@@ -29,8 +29,8 @@ class ChildCommand:
     """How a child called ``name`` is started; ``log`` is the file that takes what it says.
 
     ``grace_s`` is how long it has to end once it is told to; then it is killed. Its standard input
-    is a pipe that ends with this process, so that it can end too. One that ``ends_by_input`` is told
-    so by that, and by no signal: it hears it also if it has only just been started.
+    is a pipe that ends with this process, so that it can end too. One that ``ends_by_input`` is
+    told so by that, and by no signal: it hears it also if it has only just been started.
     """
 
     name: str
