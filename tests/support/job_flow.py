@@ -19,7 +19,7 @@ from support.live import MODELWAY
 from support.stores import rows_of
 from support.trained import ROW
 
-DONE_S = 60.0
+DONE_S = 180.0
 _KILLING_S = 8.0
 
 

@@ -28,6 +28,7 @@ from modelway.backends.duckdb_export import write_rows
 from modelway.backends.duckdb_views import NESTED, Relation, statements
 from modelway.backends.parquet_files import Snapshot
 from modelway.backends.parquet_look import Look, look
+from modelway.backends.parquet_scanned import ScannedDataset
 from modelway.backends.parquet_sent import SentRecords
 from modelway.domain.errors import InvalidInput, PredictionNotFound, Unavailable
 from modelway.domain.stopping import Limit
@@ -329,8 +330,10 @@ def _sources(records: Look) -> Iterator[tuple[Shelf, ds.Dataset | pa.Table]]:
     for shelf, paths, filesystem in records.groups():
         with records.told():
             schema = pq.read_schema(paths[0], filesystem=filesystem)
-            found = ds.dataset(paths, schema=schema, format="parquet", filesystem=filesystem)
-        yield shelf, found
+        if filesystem is None:
+            yield shelf, ds.dataset(paths, schema=schema, format="parquet")
+        else:
+            yield shelf, ScannedDataset(paths, schema, filesystem)
     yield from _unsealed(records.here)
 
 
