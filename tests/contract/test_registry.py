@@ -165,7 +165,8 @@ def test_a_run_has_parameters_and_its_latest_metrics(
 def test_registered_from_are_the_versions_of_what_a_run_has_logged_at_a_path(
     registry: MlflowRegistry, logged: dict[str, str], run: str, path: str, models: list[str]
 ) -> None:
-    found = registry.registered_from(RunReference(logged[run], path))
+    there = registry.registered_from(RunReference(logged[run], path))
+    found = [one for one in there if not one.name.startswith("loan-")]  # those are of other tests
     assert sorted(one.name for one in found) == models
     assert {one.version for one in found} <= {"1"}
 
