@@ -19,8 +19,13 @@ _PARENT_DEATH_SIGNAL = 1
 
 
 def kill_group(child: subprocess.Popen[bytes]) -> None:
-    """End the child now, and every process that it has forked, unless it was reaped before."""
-    if child.returncode is None:
+    """End the child now, and every process that it has forked, unless it was reaped before.
+
+    Windows has no such groups: there the child alone is ended.
+    """
+    if child.returncode is None and sys.platform == "win32":
+        child.kill()
+    elif child.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
 

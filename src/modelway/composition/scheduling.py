@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from modelway.composition.home_children import told
 from modelway.domain.errors import InvalidInput
 from modelway.settings import environment_of
 from modelway.supervisor.attached import attached
-from modelway.supervisor.children import opened_log
+from modelway.supervisor.children import kill_group, opened_log
 
 STOPS_S = 3.0
 """So long a run is given to end by itself; what tends is given a little longer by ``up``."""
@@ -137,7 +136,6 @@ class ScheduledProcess:
         if self._is_over:
             return
         self._is_over = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_group(self._process.pid)
         if self._process.stdin is not None:
             self._process.stdin.close()

@@ -90,7 +90,7 @@ class Children:
             )
         self._running[command.name] = process
         code = await process.wait()
-        kill_group(process)
+        kill_group(process.pid)
         return code
 
 
@@ -113,10 +113,10 @@ async def _end(process: asyncio.subprocess.Process, command: ChildCommand) -> No
     except TimeoutError:
         process.kill()
         await process.wait()
-    kill_group(process)
+    kill_group(process.pid)
 
 
-def kill_group(process: asyncio.subprocess.Process) -> None:
+def kill_group(pid: int) -> None:
     """Kill what a child that has ended has left behind: it was the first of its group."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)

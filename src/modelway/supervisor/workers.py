@@ -195,7 +195,7 @@ class Supervisor:
         listening = asyncio.create_task(self._listen(slot, process))
         try:
             code = await _ended(process)
-            kill_group(process)
+            kill_group(process.pid)
             await asyncio.wait((listening,), timeout=_GRACE_S)
         finally:
             listening.cancel()
@@ -237,7 +237,7 @@ class Supervisor:
             log.warning("worker killed: it did not drain", extra={"pid": process.pid})
             process.kill()
             await _ended(process)
-        kill_group(process)
+        kill_group(process.pid)
         self._release(slot)
 
 
