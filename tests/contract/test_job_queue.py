@@ -25,7 +25,7 @@ from modelway.domain.errors import (
 from modelway.domain.jobs import JobState, Payload
 from modelway.jobs.ports import JobEnds, JobQueue, JobStore, QueueDepth, Succeeded
 from support.brokers import DispatchedJobs, own_queues
-from support.jobs import JSON, failed, lease, new_job, now, succeeded
+from support.jobs import JSON, failed, held, lease, new_job, now, succeeded
 from support.stores import KINDS, SERVERS, cut_connections, empty_database, rows_of
 
 SOON = timedelta(seconds=0.1)
@@ -176,7 +176,7 @@ class TestLeasing:
     ) -> None:
         store.jobs.enqueue([new_job(str(n), content=bytes(100)) for n in range(5)])
         for most, n in ((0, 1), (250, 2), (100, 1)):
-            assert len(store.jobs.lease(["loan"], 9, most, "w", 60)) == n
+            assert len(store.jobs.lease({"loan": 9}, most, "w", 60)) == n
 
     def test_a_result_is_kept_with_the_version_that_gave_it(self, store: Store) -> None:
         store.jobs.enqueue([new_job("a")])
@@ -196,7 +196,7 @@ class TestLeasing:
         assert (second.id, second.token, second.tries) == ("a", 2, 2)
         assert store.jobs.complete([succeeded(first)]) == set()
         assert store.jobs.fail([failed(first)]) == set()
-        assert store.jobs.extend([first, second], 60) == {"a"}
+        assert store.jobs.extend([held(first), held(second)], 60) == {"a"}
         assert store.jobs.complete([succeeded(first), succeeded(second, b"[3]")]) == {"a"}
         assert store.jobs.result("a") == Payload(b"[3]", JSON)
         assert [one.outcome for one in store.jobs.attempts("a")] == ["lapsed", "succeeded"]
@@ -209,11 +209,31 @@ class TestLeasing:
     def test_extended_leases_last(self, store: Store) -> None:
         store.jobs.enqueue([new_job("a")])
         (job,) = lease(store, lease_s=0.05)
-        assert store.jobs.extend([job], 60) == {"a"}
+        assert store.jobs.extend([held(job)], 60) == {"a"}
         time.sleep(0.06)
         assert lease(store) == []
         assert store.jobs.cancel("a").state is JobState.CANCELLED
-        assert store.jobs.extend([job], 60) == set()
+        assert store.jobs.extend([held(job)], 60) == set()
+
+    def test_how_far_an_attempt_is_is_noted_until_it_ends(self, store: Store) -> None:
+        store.jobs.enqueue([new_job("a", rows=1000), new_job("b", rows=7), new_job("c")])
+        first, second, unknown = lease(store)
+        extended = [held(first, 300), held(second), held(unknown)]
+        assert store.jobs.extend(extended, 60) == {"a", "b", "c"}
+        assert _progress(store, "abc") == [(1000, 300), (7, 0), (None, 0)]
+        store.jobs.complete([succeeded(first), succeeded(unknown)])
+        store.jobs.extend([held(second, 4)], 60)
+        assert _progress(store, "abc") == [(1000, 1000), (7, 4), (None, 0)]
+        store.jobs.fail([failed(second, now())])
+        assert _progress(store, "b") == [(7, 0)]
+
+    def test_of_each_endpoint_at_most_as_many_as_are_wanted_are_leased(self, store: Store) -> None:
+        store.jobs.enqueue([new_job(f"{name}{k}", endpoint=name) for name in "xy" for k in "12"])
+        wanted = {"x": 1, "y": 2}
+        found = [store.jobs.lease(wanted, 2**20, "w", 60) for _ in range(4)]
+        assert sorted(sorted(one.id for one in some) for some in found) == [
+            *([], ["x1"], ["x2"], ["y1", "y2"])
+        ]
 
     def test_one_whose_time_is_over_is_never_leased(self, store: Store) -> None:
         store.jobs.enqueue([new_job("late", hours=0), new_job("held", hours=2 / 3600)])
@@ -454,3 +474,9 @@ def waited(store: Store, seconds: float) -> float:
     began = time.monotonic()
     store.jobs.wait(["loan"], seconds)
     return time.monotonic() - began
+
+
+def _progress(store: Store, ids: str) -> list[tuple[int | None, int]]:
+    """How many rows the jobs have, and how many of them are answered."""
+    jobs = [store.jobs.get(id) for id in ids]
+    return [(one.rows, one.rows_done) for one in jobs]

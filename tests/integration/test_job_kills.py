@@ -28,7 +28,7 @@ from modelway.jobs.ports import Succeeded
 with open_store(sys.argv[1]) as store:
     os.write(1, b"ready\\n")
     while True:
-        leased = store.jobs.lease(["a", "b"], 16, 2**20, sys.argv[2], 0.5)
+        leased = store.jobs.lease({"a": 16, "b": 16}, 2**20, sys.argv[2], 0.5)
         done = [Succeeded(one.id, one.token, Payload(sys.argv[2].encode(), "")) for one in leased]
         for id in store.jobs.complete(done):
             os.write(1, f"{id}\\n".encode())  # whole: others write to the same file

@@ -15,7 +15,8 @@ from modelway.domain.errors import InvalidInput, ModelwayError, PredictFailed
 from modelway.domain.jobs import JobState, Payload
 from modelway.jobs.ports import Leased
 from modelway.jobs.retrying import Retrying
-from modelway.jobs.working import WorkBounds, Worker
+from modelway.jobs.under_way import UnderWay
+from modelway.jobs.working import Tell, WorkBounds, Worker
 from support.jobs import JSON, lease, new_job
 
 MOST_S = 20.0
@@ -38,10 +39,10 @@ class Answers:
         """The one of the tests."""
         return ["loan"]
 
-    async def answer(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
+    async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
         """What the rule says; what it raises fails them all."""
-        self.asked.append([job.id for job in jobs])
-        return [self._rule(job) for job in jobs]
+        self.asked.append([one.job.id for one in jobs])
+        await tell([(one, self._rule(one.job)) for one in jobs])
 
 
 class Ended:
@@ -160,10 +161,66 @@ def test_leases_of_long_work_are_extended(store: Store) -> None:
     store.jobs.enqueue([new_job("long")])
 
     class Slow(Answers):
-        async def answer(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
+        async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
             await asyncio.sleep(4.5)
-            return await super().answer(jobs)
+            await super().answer(jobs, tell)
 
     answers = Slow(right)
     assert worked(store, answers, lease_s=2.0) == {"succeeded": 1}
     assert answers.asked == [["long"]]
+
+
+def test_an_answer_is_told_while_others_of_the_turn_are_awaited(store: Store) -> None:
+    store.jobs.enqueue([new_job(id, rows=100) for id in ("first", "quick", "slow")])
+    seen: list[tuple[JobState, int]] = []
+
+    class OneByOne(Answers):
+        async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+            for one in jobs:
+                if one.job.id == "slow":
+                    one.progressed(40)
+                    await asyncio.sleep(1.5)
+                    quick, slow = (store.jobs.get(id) for id in ("quick", "slow"))
+                    seen.append((quick.state, slow.rows_done))
+                await tell([(one, right(one.job))])
+
+    assert worked(store, OneByOne(right)) == {"succeeded": 3}
+    assert seen == [(JobState.SUCCEEDED, 40)]
+    assert store.jobs.get("slow").rows_done == 100
+
+
+def test_a_job_that_is_cancelled_meanwhile_is_given_up(store: Store) -> None:
+    store.jobs.enqueue([new_job("unwanted")])
+    given_up: list[str] = []
+
+    class Endless(Answers):
+        async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+            (one,) = jobs
+            store.jobs.cancel(one.job.id)
+            one.answering = asyncio.create_task(_never())
+            try:
+                await one.answering
+            except asyncio.CancelledError:
+                given_up.append(one.job.id)
+
+    assert worked(store, Endless(right), lease_s=0.6) == {"lost": 1}
+    assert given_up == ["unwanted"]
+    assert states(store, ["unwanted"]) == ["cancelled"]
+
+
+def test_of_what_takes_long_a_worker_takes_little(store: Store) -> None:
+    store.jobs.enqueue([new_job(str(k)) for k in range(4)])
+
+    class Slow(Answers):
+        async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+            await asyncio.sleep(1.2)
+            await super().answer(jobs, tell)
+
+    answers = Slow(right)
+    assert worked(store, answers) == {"succeeded": 4}
+    assert sorted(answers.asked) == [["0"], ["1"], ["2"], ["3"]]
+
+
+async def _never() -> ModelwayError:
+    await asyncio.Event().wait()
+    return PredictFailed("it was awaited")

@@ -87,7 +87,7 @@ def leased_in_time(queue: RabbitmqJobQueue, n: int) -> list[Leased]:
 
     def have() -> bool:
         queue.wait(["loan"], 0.5)
-        found.extend(queue.lease(["loan"], n - len(found), 2**20, "worker", 60))
+        found.extend(queue.lease({"loan": n - len(found)}, 2**20, "worker", 60))
         return len(found) == n
 
     wait_until(have, MEDIUM_S, lambda: found)
@@ -196,7 +196,7 @@ def test_all_that_is_due_is_seen_to_at_once(
     store.jobs.enqueue([new_job(hours=0) for _ in range(2500)])
     with worker_of(store, broker) as queue:
         for _ in range(3):
-            assert queue.lease(["loan"], 9, 2**20, "worker", 60) == []
+            assert queue.lease({"loan": 9}, 2**20, "worker", 60) == []
     ended = "SELECT COUNT(*) FROM modelway_jobs WHERE ended_at IS NOT NULL"
     assert rows_of(url, ended) == [(2500,)]
 
@@ -209,7 +209,7 @@ def test_a_broker_that_says_nothing_is_asked_of_one_line(
     monkeypatch.setattr(Consumer, "ready", lambda _, line: asked_of.append(line))
     store.jobs.enqueue([new_job(priority=priority) for priority in range(4)])
     with worker_of(store, broker) as queue:
-        queue.lease(["loan"], 1, 2**20, "worker", 60)
+        queue.lease({"loan": 1}, 2**20, "worker", 60)
     assert len(asked_of) == 1
 
 
@@ -234,7 +234,7 @@ def test_messages_of_others_are_taken_away_and_do_no_harm(store: Store, broker: 
                 channel.basic_publish("", broker.queue(LINE), body, pika.BasicProperties())
         queue.enqueue([new_job("b")])
         assert [one.id for one in leased_in_time(queue, 1)] == ["b"]
-        wait_until(lambda: queue.lease(["loan"], 9, 1, "worker", 60) == [] and not queue.delivered)
+        wait_until(lambda: queue.lease({"loan": 9}, 1, "worker", 60) == [] and not queue.delivered)
 
 
 def test_what_the_broker_refuses_for_good_is_tried_ever_more_seldom(

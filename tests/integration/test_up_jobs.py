@@ -18,7 +18,7 @@ import pytest
 
 from modelway.endpoints.endpoint import Endpoint
 from modelway.jobs import calling_back
-from support.canaries import PAUSING, STEADY, controlled, linked, moved
+from support.canaries import NUMBERS, PAUSING, STEADY, controlled, linked, linked_bundle, moved
 from support.homes import HOME, Homes, Up, cli, copied, free_port, wait_until
 from support.job_flow import (
     DONE_S,
@@ -34,6 +34,7 @@ from support.job_flow import (
 from support.jobs import lease, new_job
 from support.live import MODELWAY, ask
 from support.once import Once
+from support.served import function_bundle
 from support.stores import empty_database
 from support.trained import follow_tutorial
 from support.webhooks import SECRET, called
@@ -382,6 +383,43 @@ def test_what_a_killed_service_had_leased_is_answered_by_the_next(tmp_path: Path
         up = homes.up(tmp_path, "--no-mlflow", workers=1)
         job = ended(up, "left")
         assert (job["state"], job["metadata"]["attempt"]) == ("succeeded", 2)
+
+
+def test_work_of_any_length_is_answered_and_says_how_far_it_is(tmp_path: Path) -> None:
+    with controlled(tmp_path / HOME) as control:
+        source = PAUSING.format(seconds=0.02)
+        bundle = function_bundle(tmp_path / "slow", source, "rule", NUMBERS, row_wise=True)
+        linked_bundle(control, bundle, "slow", "1")
+        control.rollouts.create(Endpoint("slow", "slow:1"), "ann")
+    with Homes() as homes:
+        # No request would be answered in that time, and nobody waits for a job.
+        environment = {"MODELWAY__INFERENCE__DEADLINE_S": "3", "MODELWAY__JOBS__LEASE_S": "2"}
+        up = homes.up(tmp_path, "--no-mlflow", workers=1, environment=environment)
+        rows = [{"a": k} for k in range(250)]
+        taken = [asked(up, "/models/slow/jobs", payload=rows) for _ in range(2)]
+        assert [one.status for one in taken] == [202, 202], taken
+        job, unwanted = (one.json for one in taken)
+        assert job["metadata"]["progress"] == {"rows": 250, "rows_done": 0}
+        seen = watched(up, job["id"])
+        assert seen[-1] == 250
+        assert seen == sorted(seen)
+        assert len(set(seen) - {0, 250}) >= 2
+        answers = asked(up, f"/jobs/{job['id']}/result").json
+        assert [one["prediction"] for one in answers] == [float(k) for k in range(250)]
+        assert asked(up, f"/jobs/{unwanted['id']}", method="DELETE").json["state"] == "cancelled"
+
+
+def watched(up: Up, job_id: str) -> list[int]:
+    """How far a job was each time that somebody looked, until it succeeded."""
+    seen: list[int] = []
+
+    def look() -> bool:
+        job = asked(up, f"/jobs/{job_id}").json
+        seen.append(job["metadata"]["progress"]["rows_done"])
+        return bool(job["state"] == "succeeded")
+
+    wait_until(look, DONE_S, lambda: seen)
+    return seen
 
 
 def check_reason_is_kept_from_callers(up: Up) -> None:

@@ -20,7 +20,7 @@ from modelway.backends.sql.store import open_store
 from modelway.domain.errors import IllegalTransition
 from modelway.domain.jobs import JobState
 from modelway.jobs.ports import Failed, Leased
-from support.jobs import failed, new_job, succeeded
+from support.jobs import failed, held, new_job, succeeded
 from support.moves import NOON
 
 SECOND = timedelta(seconds=1)
@@ -104,7 +104,7 @@ class Queue(RuleBasedStateMachine):
     @rule(n=st.integers(1, 4), lease_s=st.sampled_from([1, 10]))
     def lease(self, n: int, lease_s: int) -> None:
         self._tend()
-        leased = self.jobs.lease(ENDPOINTS, n, 2**20, "w", lease_s)
+        leased = self.jobs.lease(dict.fromkeys(ENDPOINTS, n), 2**20, "w", lease_s)
         free = {e: self._line(e) for e in ENDPOINTS if self._line(e)}
         if not free:
             assert leased == []
@@ -124,9 +124,9 @@ class Queue(RuleBasedStateMachine):
     @rule(picks=st.lists(st.integers(0, 50), min_size=1, max_size=4), seconds=st.integers(1, 20))
     def extend(self, picks: list[int], seconds: int) -> None:
         some = self._some(picks)
-        held = self._held(some)
-        assert self.jobs.extend(some, seconds) == held
-        for id in held:
+        there = self._held(some)
+        assert self.jobs.extend([held(one) for one in some], seconds) == there
+        for id in there:
             self.known[id].until = self.at + seconds * SECOND
 
     @precondition(lambda self: self.leases)

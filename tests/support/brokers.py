@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pika
@@ -80,17 +80,18 @@ class DispatchedJobs(RabbitmqJobQueue):
         self.forget = jobs.forget
 
     def lease(
-        self, endpoints: Sequence[str], n: int, n_bytes: int, worker: str, lease_s: float
+        self, wanted: Mapping[str, int], n_bytes: int, worker: str, lease_s: float
     ) -> Sequence[Leased]:
         """Take jobs; none only where the store has none."""
         until = time.monotonic() + _DELIVERED_S
+        endpoints = sorted(wanted)
         while True:
             soon = time.monotonic() + _ALL_DELIVERED_S
-            wanted = min(self._leasable(endpoints), _AHEAD)
-            while self.delivered < wanted and time.monotonic() < soon:
+            most = min(self._leasable(endpoints), _AHEAD)
+            while self.delivered < most and time.monotonic() < soon:
                 self.wait(endpoints, 0.01)
                 time.sleep(0.005)
-            found = super().lease(endpoints, n, n_bytes, worker, lease_s)
+            found = super().lease(wanted, n_bytes, worker, lease_s)
             if found or not self._leasable(endpoints) or time.monotonic() > until:
                 return found
 

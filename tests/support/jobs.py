@@ -8,7 +8,7 @@ from typing import Any
 from modelway.backends.sql.store import Store
 from modelway.domain.identifiers import new_prediction_id
 from modelway.domain.jobs import NewJob, Payload
-from modelway.jobs.ports import Failed, Leased, Succeeded
+from modelway.jobs.ports import Failed, Held, Leased, Succeeded
 
 JSON = "application/json"
 
@@ -34,7 +34,12 @@ def new_job(id: str = "", *, content: bytes = b"[1]", hours: float = 1.0, **said
 def lease(store: Store, n: int = 64, *endpoints: str, lease_s: float = 60.0) -> list[Leased]:
     """The next jobs of some endpoints, of ``loan`` where none is named."""
     asked = endpoints or ("loan",)
-    return list(store.jobs.lease(asked, n, 2**30, "worker", lease_s))
+    return list(store.jobs.lease(dict.fromkeys(asked, n), 2**30, "worker", lease_s))
+
+
+def held(job: Leased, rows_done: int = 0) -> Held:
+    """An attempt that goes on."""
+    return Held(job.id, job.token, rows_done)
 
 
 def succeeded(job: Leased, content: bytes = b"[2]") -> Succeeded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelway.domain.signature import Scalar
@@ -40,7 +40,8 @@ class InferenceRequest:
     other may answer. ``meant_for`` is the version that a split gave it to, None where none was
     asked; while that one is not open another answers. ``beside`` stands in what a shadow is
     asked too: the live version that has answered it, and after how many seconds. ``is_shadow``
-    says that a shadow was asked, whose answer no caller is given.
+    says that a shadow was asked, whose answer no caller is given. ``progress`` is told how many
+    rows are answered, of a request that may be answered a part at a time.
     """
 
     endpoint: str
@@ -55,6 +56,7 @@ class InferenceRequest:
     meant_for: str | None = None
     beside: tuple[str, float] | None = None
     is_shadow: bool = False
+    progress: Callable[[int], object] | None = None
 
 
 @dataclass(slots=True)

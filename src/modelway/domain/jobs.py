@@ -91,7 +91,8 @@ class NewJob:
     ``id`` is also the id of its prediction. ``version`` is None where the router is to choose.
     ``idempotency_key`` is the caller's, unique per principal; ``fingerprint`` is what else the same
     key must come with (SHA-256 of endpoint, version and content). ``result_type`` is the media type
-    that is wanted. ``expires_at`` is when its answer is of no more use.
+    that is wanted. ``expires_at`` is when its answer is of no more use. ``rows`` is how many rows
+    its input has, where that is known.
     """
 
     id: str
@@ -106,6 +107,7 @@ class NewJob:
     fingerprint: bytes = b""
     callback: str | None = None
     result_type: str = "application/json"
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class Job:
 
     ``attempt`` counts the leases so far. ``not_before`` is when it may be leased next.
     ``error_code`` and ``error`` are those of the last attempt, where it failed. ``leased_until`` is
-    None where it is not leased.
+    None where it is not leased. Of its ``rows`` the attempt under way, or the last one, has
+    answered ``rows_done``.
     """
 
     id: str
@@ -133,6 +136,8 @@ class Job:
     error: str | None
     callback: str | None
     idempotency_key: str | None
+    rows: int | None = None
+    rows_done: int = 0
     position: int | None = None
 
 

@@ -174,10 +174,14 @@ class Measure:
                 said = msgspec.msgpack.encode(table.parameters, order="sorted")
             except (TypeError, ValueError, OverflowError):
                 said = object()
-        gaps = tuple(bool(np.isnan(table.arrays[i]).any()) for i in self._gaps)
+        gaps = self.gaps(table)
         if self._is_numeric:
             return (said, gaps)
         return (said, gaps, *((array.dtype.str, array.shape[1:]) for array in table.arrays))
+
+    def gaps(self, table: Table) -> tuple[bool, ...]:
+        """Whether each Boolean column that may have gaps has one."""
+        return tuple(bool(np.isnan(table.arrays[i]).any()) for i in self._gaps)
 
     def units(self, table: Table) -> int:
         """Its size as a model's cost counts it: rows or, of tensors, elements."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import compress
@@ -26,6 +26,7 @@ from modelway.domain.inference import InferenceRequest, InferenceResponse, Outpu
 from modelway.domain.tables import Table
 from modelway.inference.catalogue import Catalogue
 from modelway.inference.deadlines import in_time
+from modelway.inference.in_parts import run_in_parts
 from modelway.inference.loading import LoadedModel
 from modelway.inference.own_ids import OwnIds, inputs_hash
 from modelway.inference.ports import Admission, Answered, Observer, Router
@@ -112,7 +113,7 @@ class DataPlane:
             await self.know(request, live)
         model = self.router.choose(request, live)
         try:
-            outputs = await model.execution.run(request.table, request.deadline)
+            outputs = await _outputs(model, request)
         except ModelwayError as error:
             self._failed(request, error, time.monotonic() - started, model.version)
             raise
@@ -259,6 +260,12 @@ class DataPlane:
     def _observer_failed(self, observer: Observer) -> None:
         _log.exception("an observer failed")
         self.catalogue.meter.observer_failed(type(observer).__name__)
+
+
+def _outputs(model: LoadedModel, request: InferenceRequest) -> Awaitable[Outputs]:
+    if request.progress is None:
+        return model.execution.run(request.table, request.deadline)
+    return run_in_parts(model.execution, request.table, request.deadline, request.progress)
 
 
 def _response(request: InferenceRequest, model: LoadedModel, outputs: Outputs) -> InferenceResponse:

@@ -70,7 +70,7 @@ _Batch = Batch[_Future]
 
 
 class Execution:
-    """Runs one opened model, and closes it.
+    """Runs one opened model, and closes it; a table ``divides`` whose rows may be asked apart.
 
     ``runtime`` may be called by as many threads at a time as the model has runners. ``watch``, once
     there is one, is told of the batches.
@@ -97,7 +97,8 @@ class Execution:
         self._is_tabular = signature.is_tabular
         self._merges = merges(manifest, signature)
         # A row's bits are those it has alone, so nobody can tell who else came in its turn.
-        self._gathers = self._is_onnx and self._merges and manifest.batch_invariant
+        self.divides = self._merges and manifest.batch_invariant
+        self._gathers = self._is_onnx and self.divides
         self._gathering = Gathering(self._gathered)
         # What waits for a core counts against the core, not the graph.
         self._clock = _core_clock() if self._is_onnx else time.perf_counter

@@ -15,7 +15,7 @@ class Leased:
     """A job for one worker until ``until``; ``token`` says which attempt it is.
 
     ``tries`` counts the attempts with this one, those that lapsed too, since the job was handed in
-    or queued again by hand.
+    or queued again by hand. After ``expires_at`` its answer is of no more use.
     """
 
     id: str
@@ -26,7 +26,17 @@ class Leased:
     result_type: str
     token: int
     until: datetime
+    expires_at: datetime
     tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An attempt under way, and how many of its rows are answered."""
+
+    id: str
+    token: int
+    rows_done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +81,13 @@ class JobQueue(Protocol):
     Of one whose id or idempotency key came before with the same fingerprint it gives the earlier
     job, and raises IdempotencyMismatch or IdempotencyKeyReused where the fingerprint is another.
     ``lease`` gives jobs of one endpoint, the highest priority first and of one priority the oldest;
-    endpoints take turns where several have jobs of the highest priority. At most ``n`` jobs, and
+    endpoints take turns where several have jobs of the highest priority. At most so many as are
+    ``wanted`` of that endpoint, and
     only so many that their inputs have at most ``n_bytes``, but one at least. A job whose lease ran
     out is leased again; one whose time is over is never. Where there is none it gives none.
     ``wait`` returns as soon as there may be something to lease of these endpoints, at the latest
     after ``seconds``. One thread at a time may wait.
-    ``extend`` gives the ids of those leases that still hold.
+    ``extend`` gives the ids of those leases that still hold, and notes how far those jobs are.
     ``complete`` and ``fail`` give the ids of those that counted: whose token is the attempt under
     way. An attempt that was cancelled, or whose lease ran out and was given to another, counts not.
     ``cancel`` ends a job that is not done, also a leased one; a second time changes nothing.
@@ -90,7 +101,7 @@ class JobQueue(Protocol):
         ...
 
     def lease(
-        self, endpoints: Sequence[str], n: int, n_bytes: int, worker: str, lease_s: float
+        self, wanted: Mapping[str, int], n_bytes: int, worker: str, lease_s: float
     ) -> Sequence[Leased]:
         """Take jobs for a worker. Raises StoreUnavailable."""
         ...
@@ -99,7 +110,7 @@ class JobQueue(Protocol):
         """Wait for jobs. Raises StoreUnavailable."""
         ...
 
-    def extend(self, leases: Sequence[Leased], lease_s: float) -> Collection[str]:
+    def extend(self, leases: Sequence[Held], lease_s: float) -> Collection[str]:
         """Keep leases for longer. Raises StoreUnavailable."""
         ...
 

@@ -1,18 +1,22 @@
 """A worker: takes jobs, has them answered, and says what came of each.
 
-    queue.lease ──> answering.answer ──> queue.complete, queue.fail
-         (thread)        (event loop)              (thread)
+    queue.lease ──> answering.answer ──tell──> queue.complete, queue.fail
+         (thread)        (event loop)                    (thread)
+                              └── how far each is ──> queue.extend
 
-Several turns of this run at a time, so that one is answered while another is stored. While jobs are
-answered their leases are extended. A worker that dies leaves leases that run out: its jobs go to
-others, and one that has cost several workers their lives is answered alone, then no more.
+Several turns of this run at a time, so that one is answered while another is stored. An answer is
+told as soon as it is there, also while others of the same turn are awaited. Until then the leases
+are extended; a job whose lease does not hold any more, as it was cancelled or its time is over, is
+given up. A worker that dies leaves leases that run out: its jobs go to others, and one that has
+cost several workers their lives is answered alone, then no more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,8 +30,10 @@ from modelway.domain.errors import (
     Unavailable,
 )
 from modelway.domain.jobs import Payload
+from modelway.jobs.pace import Pace
 from modelway.jobs.ports import Failed, JobQueue, Leased, Succeeded
 from modelway.jobs.retrying import Retrying
+from modelway.jobs.under_way import UnderWay
 
 _log = logging.getLogger("modelway.jobs")
 
@@ -43,22 +49,30 @@ _ALONE_FROM = 3
 _EXTENSIONS = 3
 """So often a lease is extended before it would run out."""
 
+_PROGRESS_S = 1.0
+"""How often is said how far jobs are, where they are any farther."""
+
 Result = TypeVar("Result")
+
+Answered = tuple[UnderWay, Payload | ModelwayError]
+
+Tell = Callable[[Sequence[Answered]], Awaitable[None]]
 
 
 class Answering(Protocol):
     """Who answers jobs; every method on the event loop.
 
     ``endpoints`` are those whose jobs can be answered here.
-    ``answer`` gives a result or an error for each of some jobs of one endpoint, in their order.
+    ``answer`` answers some jobs of one endpoint, and tells what came of each as soon as it is
+    there; of one that was given up it need tell nothing.
     """
 
     def endpoints(self) -> Sequence[str]:
         """The names."""
         ...
 
-    async def answer(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
-        """What comes of each job."""
+    async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+        """Answer jobs. Raises a ModelwayError for all of which nothing was told."""
         ...
 
 
@@ -72,7 +86,7 @@ class JobMeter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkBounds:
-    """How much is taken at a time and for how long; ``turns`` run at once."""
+    """How much is taken at a time at most, and for how long; ``turns`` run at once."""
 
     jobs: int = 64
     n_bytes: int = 16 * 1024 * 1024
@@ -99,6 +113,7 @@ class Worker:
         self._name = name
         self._bounds = bounds or WorkBounds()
         self._retrying = retrying or Retrying()
+        self._pace = Pace(self._bounds.jobs)
         self._is_away = False
         self._waiting: asyncio.Task[None] | None = None
 
@@ -140,69 +155,96 @@ class Worker:
         await asyncio.shield(self._waiting)
 
     def _leased(self, endpoints: Sequence[str]) -> Sequence[Leased]:
+        wanted = {one: self._pace.jobs(one) for one in endpoints}
         bounds = self._bounds
-        return self._queue.lease(endpoints, bounds.jobs, bounds.n_bytes, self._name, bounds.lease_s)
+        return self._queue.lease(wanted, bounds.n_bytes, self._name, bounds.lease_s)
 
     async def _worked(self, jobs: Sequence[Leased]) -> None:
         """Answer jobs, and say what came of them; those that are not answered are given back."""
-        keeping = asyncio.create_task(self._kept(jobs))
+        under_way = {job.id: UnderWay(job) for job in jobs}
+        keeping = asyncio.create_task(self._kept(under_way))
+        began, telling_s = time.monotonic(), 0.0
+
+        async def tell(answered: Sequence[Answered]) -> None:
+            nonlocal telling_s
+            at = time.monotonic()
+            wanted = [one for one in answered if not one[0].is_over]
+            for one, _ in wanted:
+                one.is_over = True
+            await self._told(wanted)
+            for one, _ in wanted:
+                del under_way[one.job.id]
+            telling_s += time.monotonic() - at
+
         try:
-            for some in self._apart(jobs):
-                outcomes = await self._answered(some)
-                await self._told(some, outcomes)
+            for some in self._apart(list(under_way.values())):
+                await self._answered(some, tell)
+            self._pace.took(jobs[0].endpoint, len(jobs), time.monotonic() - began - telling_s)
         except asyncio.CancelledError:
-            ended = Unavailable("the worker ended before it was answered")
-            now = datetime.now(UTC)
-            given = [
-                Failed(one.id, one.token, ended.code, ended.message, now, counts=False)
-                for one in jobs
-            ]
-            await asyncio.shield(self._stored(partial(self._queue.fail, given)))
+            await asyncio.shield(self._given_back(list(under_way.values())))
             raise
         finally:
             keeping.cancel()
 
-    def _apart(self, jobs: Sequence[Leased]) -> list[Sequence[Leased]]:
+    async def _given_back(self, jobs: Sequence[UnderWay]) -> None:
+        """Give jobs to others that this worker has not ended; those attempts do not count."""
+        ended = Unavailable("the worker ended before it was answered")
+        now = datetime.now(UTC)
+        given = [
+            Failed(one.job.id, one.job.token, ended.code, ended.message, now, counts=False)
+            for one in jobs
+        ]
+        await self._stored(partial(self._queue.fail, given))
+
+    def _apart(self, jobs: Sequence[UnderWay]) -> list[Sequence[UnderWay]]:
         """The jobs that are answered together, and those that are answered alone."""
         from_try = min(_ALONE_FROM, self._retrying.attempts + 1)
-        together = [one for one in jobs if one.tries < from_try]
-        alone = [[one] for one in jobs if one.tries >= from_try]
+        together = [one for one in jobs if one.job.tries < from_try]
+        alone = [[one] for one in jobs if one.job.tries >= from_try]
         return [together, *alone] if together else [*alone]
 
-    async def _answered(self, jobs: Sequence[Leased]) -> Sequence[Payload | ModelwayError]:
-        if jobs[0].tries > self._retrying.attempts:
-            words = f"{jobs[0].tries - 1} attempts ended without an answer: their workers died"
-            return [ModelCrashed(words)]
+    async def _answered(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+        """Have jobs answered; what is raised is told of those that have no answer by then."""
+        jobs = [one for one in jobs if not one.is_over]
+        if not jobs:
+            return
+        if jobs[0].job.tries > self._retrying.attempts:
+            tries = jobs[0].job.tries - 1
+            words = f"{tries} attempts ended without an answer: their workers died"
+            await tell([(jobs[0], ModelCrashed(words))])
+            return
         try:
-            return await self._answering.answer(jobs)
+            await self._answering.answer(jobs, tell)
         except ModelwayError as error:
-            return [error] * len(jobs)
+            await tell([(one, error) for one in jobs if not one.is_over])
         except Exception as error:  # noqa: BLE001 - the worker goes on, whatever a model gave
             _log.exception("jobs could not be answered")
-            return [PredictFailed(f"{type(error).__name__}: {error}")] * len(jobs)
+            failed = PredictFailed(f"{type(error).__name__}: {error}")
+            await tell([(one, failed) for one in jobs if not one.is_over])
 
-    async def _told(
-        self, jobs: Sequence[Leased], outcomes: Sequence[Payload | ModelwayError]
-    ) -> None:
+    async def _told(self, answered: Sequence[Answered]) -> None:
         """Say what came of jobs, for as long as it takes for the store to hear it."""
+        if not answered:
+            return
         now = datetime.now(UTC)
         done: list[Succeeded] = []
         failed: list[Failed] = []
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        for one, outcome in answered:
+            job = one.job
             if isinstance(outcome, Payload):
                 done.append(Succeeded(job.id, job.token, outcome))
             else:
                 at = self._retrying.at(job.tries, outcome, now)
                 failed.append(Failed(job.id, job.token, outcome.code, outcome.message, at))
-        endpoint = jobs[0].endpoint
+        endpoint = answered[0][0].job.endpoint
         kept, unkept = await self._completed(done)
         failed += unkept
         noted = await self._insisted(partial(self._queue.fail, failed)) if failed else ()
-        retried = sum(one.id in noted and one.retry_at is not None for one in failed)
+        retried = sum(told.id in noted and told.retry_at is not None for told in failed)
         self._count(endpoint, "succeeded", len(kept))
         self._count(endpoint, "retried", retried)
         self._count(endpoint, "failed", len(noted) - retried)
-        self._count(endpoint, "lost", len(jobs) - len(kept) - len(noted))
+        self._count(endpoint, "lost", len(answered) - len(kept) - len(noted))
 
     async def _completed(
         self, done: Sequence[Succeeded]
@@ -224,12 +266,25 @@ class Worker:
         if jobs:
             self._meter.ended(endpoint, outcome, jobs)
 
-    async def _kept(self, jobs: Sequence[Leased]) -> None:
-        """Extend leases until cancelled."""
+    async def _kept(self, under_way: Mapping[str, UnderWay]) -> None:
+        """Extend the leases of what is under way, and say how far it is, until cancelled."""
         lease_s = self._bounds.lease_s
+        every_s = lease_s / _EXTENSIONS
+        extended_at, said = time.monotonic(), 0
         while True:
-            await asyncio.sleep(lease_s / _EXTENSIONS)
-            await self._stored(partial(self._queue.extend, jobs, lease_s))
+            await asyncio.sleep(min(_PROGRESS_S, every_s))
+            jobs = list(under_way.values())
+            done = sum(one.rows_done for one in jobs)
+            if not jobs or (done == said and time.monotonic() - extended_at < every_s):
+                continue
+            held = [one.held for one in jobs]
+            holding = await self._stored(partial(self._queue.extend, held, lease_s))
+            if holding is not None:
+                extended_at, said = time.monotonic(), done
+                lost = [one for one in jobs if not one.is_over and one.job.id not in holding]
+                for one in lost:
+                    one.give_up()
+                self._count(jobs[0].job.endpoint, "lost", len(lost))
 
     async def _insisted(self, asked: Callable[[], Result]) -> Result:
         """What the store says, asked until it does: no result is lost because it was away."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +32,7 @@ class Call(msgspec.Struct, gc=False):
     """Who calls which endpoint, how the answer is called, and until when it is wanted.
 
     ``is_pinned`` says that the path names the version that is to answer, ``has_own_id`` that the
-    caller brought the id.
+    caller brought the id. ``progress`` is told how many rows are answered, where anybody asks.
     """
 
     endpoint: str
@@ -42,6 +42,7 @@ class Call(msgspec.Struct, gc=False):
     deadline: float | None
     is_pinned: bool = False
     has_own_id: bool = False
+    progress: Callable[[int], object] | None = None
 
     def request(self, table: Table, warnings: Sequence[RowWarning] = ()) -> InferenceRequest:
         """The inference request of this call."""
@@ -55,6 +56,7 @@ class Call(msgspec.Struct, gc=False):
             self.deadline,
             self.is_pinned,
             self.has_own_id,
+            progress=self.progress,
         )
 
 

@@ -123,11 +123,13 @@ class Handing:
         if callback is not None:
             self.port.callbacks.check(callback)
         async with resolved(request, self.port.uploads, call.principal):
-            wanted = await prediction.checked(request, call)
-            return await self.port.keep(self._job(request, call, wanted, callback))
+            wanted, n_rows = await prediction.checked(request, call)
+            return await self.port.keep(self._job(request, call, wanted, n_rows, callback))
 
-    def _job(self, request: Request, call: Call, wanted: str, callback: str | None) -> NewJob:
-        """What a request asks for, whose answer has the media type ``wanted``."""
+    def _job(
+        self, request: Request, call: Call, wanted: str, n_rows: int, callback: str | None
+    ) -> NewJob:
+        """What a request of some rows asks for, whose answer has the media type ``wanted``."""
         now = datetime.now(UTC)
         media_type = request.headers.get(b"content-type", JSON).decode("latin-1")
         version = request.captures.get("version")
@@ -146,6 +148,7 @@ class Handing:
             ),
             callback=callback,
             result_type=wanted,
+            rows=n_rows,
         )
 
 

@@ -106,6 +106,7 @@ def job_shape(job: Job, result: Payload | None = None) -> dict[str, Any]:
         "ended_at": job.ended_at,
         "attempt": job.attempt,
         "position": job.position,
+        "progress": None if job.rows is None else {"rows": job.rows, "rows_done": job.rows_done},
     }
     shape: dict[str, Any] = {
         "id": job.id,

@@ -70,7 +70,16 @@ def job_schemas() -> Schema:
         "expires_at": {**_TIME, "description": "Until when it may be answered."},
         "ended_at": _TIME,
         "attempt": {"type": "integer", "description": "How often a worker has taken it."},
-        "position": {"type": "integer", "description": "How many queued jobs come before it."},
+        "position": {
+            "type": "integer",
+            "description": "1 for the next of its model's queued jobs.",
+        },
+        "progress": {
+            "type": "object",
+            "properties": {"rows": {"type": "integer"}, "rows_done": {"type": "integer"}},
+            "required": ["rows", "rows_done"],
+            "description": "The rows of its input, and how many of them are answered.",
+        },
     }
     job = {
         "id": {**_TEXT, "description": "Also the id of the prediction."},

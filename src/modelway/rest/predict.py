@@ -215,8 +215,10 @@ class Prediction:
         content = self._encoder(model).alone(response)
         return Response(content, JSON, headers=answer_headers(response))
 
-    async def checked(self, request: Request, call: Call) -> str:
-        """Read a body as ``from_body`` does, and ask nobody; gives the media type of its answer.
+    async def checked(self, request: Request, call: Call) -> tuple[str, int]:
+        """Read a body as ``from_body`` does, and ask nobody.
+
+        Gives the media type of its answer, and how many rows it has.
 
         Raises:
             InvalidInput: it would be refused.
@@ -233,7 +235,7 @@ class Prediction:
             raise
         if call.has_own_id:
             await self._plane.know(call.request(decoded.table), model)
-        return JSON_TYPE if wanted is None else wanted.media_type
+        return JSON_TYPE if wanted is None else wanted.media_type, decoded.table.n_rows
 
     async def _model(self, request: Request, call: Call) -> LoadedModel:
         """The model that the request's path names."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from functools import partial
@@ -68,10 +68,10 @@ class Consumer:
             self._lines = wanted
             self._link.call(self._subscribe)
 
-    def take(self, endpoints: Collection[str], n: int) -> Sequence[Delivery]:
-        """The next deliveries of one endpoint."""
+    def take(self, wanted: Mapping[str, int]) -> Sequence[Delivery]:
+        """The next deliveries of one endpoint, at most so many as are wanted of it."""
         self._ask()
-        return self._deliveries.take(endpoints, n)
+        return self._deliveries.take(wanted)
 
     def put_back(self, some: Sequence[Delivery]) -> None:
         """Have these be the next again, those that are still this worker's."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelway.jobs.dispatching import Line
@@ -42,10 +42,10 @@ class Deliveries:
             self._lines.setdefault(delivery.line, deque()).append(delivery)
             self._changed.notify_all()
 
-    def take(self, endpoints: Collection[str], n: int) -> Sequence[Delivery]:
-        """The next of one endpoint, ``n`` at most; they are nobody else's then."""
+    def take(self, wanted: Mapping[str, int]) -> Sequence[Delivery]:
+        """The next of one endpoint, at most so many as are wanted of it; nobody else's then."""
         with self._changed:
-            lines = self._waiting(endpoints)
+            lines = self._waiting(wanted)
             if not lines:
                 return []
             best = max(line.priority for line in lines)
@@ -57,7 +57,7 @@ class Deliveries:
             own = [line for line in lines if line.endpoint == endpoint]
             for line in sorted(own, key=lambda one: -one.priority):
                 there = self._lines[line]
-                while there and len(taken) < n:
+                while there and len(taken) < wanted[endpoint]:
                     taken.append(there.popleft())
             return taken
 

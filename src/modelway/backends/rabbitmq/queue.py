@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
@@ -23,7 +23,7 @@ from modelway.backends.rabbitmq.consuming import Consumer
 from modelway.backends.rabbitmq.relaying import HELD_S, Relay
 from modelway.domain.jobs import USUAL_PRIORITY, Job, NewJob
 from modelway.jobs.dispatching import AnnouncingQueue, JobDispatch, Line
-from modelway.jobs.ports import Failed, Leased, Succeeded
+from modelway.jobs.ports import Failed, Held, Leased, Succeeded
 
 _TEND_S = 1.0
 """How often is looked at what is due by itself, and in which lines something waits."""
@@ -90,14 +90,13 @@ class RabbitmqJobQueue:
         return kept.jobs
 
     def lease(
-        self, endpoints: Sequence[str], n: int, n_bytes: int, worker: str, lease_s: float
+        self, wanted: Mapping[str, int], n_bytes: int, worker: str, lease_s: float
     ) -> Sequence[Leased]:
         """Take jobs of one endpoint, of those that were delivered here."""
-        wanted = frozenset(endpoints)
         self._tend(wanted)
-        self._gather(n)
+        self._gather(max(wanted.values(), default=0))
         while True:
-            deliveries = self._consumer.take(wanted, n)
+            deliveries = self._consumer.take(wanted)
             if not deliveries:
                 return []
             try:
@@ -130,7 +129,7 @@ class RabbitmqJobQueue:
             if self._consumer.wait(wanted, min(left, _TEND_S)):
                 return
 
-    def extend(self, leases: Sequence[Leased], lease_s: float) -> Collection[str]:
+    def extend(self, leases: Sequence[Held], lease_s: float) -> Collection[str]:
         """Keep leases for longer; gives the ids of those that still hold."""
         return self._queue.extend(leases, lease_s)
 

@@ -12,7 +12,7 @@ from modelway.backends.sql.database import Database
 from modelway.backends.sql.tables import REVISION_TABLE
 from modelway.domain.errors import HomeTooNew
 
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+KNOWN = tuple(f"{n:04}" for n in range(1, 13))
 """Every revision of ``migrations/versions``, the oldest first."""
 
 

@@ -198,6 +198,9 @@ JOBS = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("input_bytes", BigInteger, nullable=False),
     Column("result_type", name_type(), nullable=False),
+    # Null where it is not known how many its input has.
+    Column("input_rows", BigInteger),
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),
     Index("modelway_jobs_line", "endpoint", "lane", "created_at", "id"),
     Index("modelway_jobs_state", "state", "created_at", "id"),
     Index("modelway_jobs_due", "due_at", sqlite_where=_IS_DUE_ONCE, postgresql_where=_IS_DUE_ONCE),

@@ -21,7 +21,7 @@ def delivered(*jobs: str) -> Deliveries:
 
 def taken(deliveries: Deliveries, n: int, endpoints: set[str] = BOTH) -> list[str]:
     """The jobs of the next ones."""
-    return [one.job for one in deliveries.take(endpoints, n)]
+    return [one.job for one in deliveries.take(dict.fromkeys(endpoints, n))]
 
 
 def test_the_highest_priority_is_taken_first_and_of_one_what_came_first() -> None:
@@ -45,7 +45,7 @@ def test_they_are_of_one_endpoint_and_of_none_that_was_not_asked() -> None:
 
 def test_what_is_put_back_is_next() -> None:
     deliveries = delivered("a4x", "a4y", "a4z")
-    first = deliveries.take(BOTH, 2)
+    first = deliveries.take(dict.fromkeys(BOTH, 2))
     deliveries.put_back(first)
     assert taken(deliveries, 9) == ["a4x", "a4y", "a4z"]
 

@@ -25,7 +25,7 @@ class SqlJobDispatch:
 
     def claim(self, ids: Sequence[str], n_bytes: int, worker: str, lease_s: float) -> Claimed:
         """Lease those of some jobs of one endpoint that may be leased now."""
-        wanted = Wanted((), len(ids), n_bytes, worker, lease_s)
+        wanted = Wanted({}, n_bytes, worker, lease_s)
         with self._database.writing() as connection:
             return claim(connection, ids, wanted, self._now())
 

@@ -130,7 +130,7 @@ _COLUMNS = (
     *("id", "endpoint", "version", "principal", "state", "lane", "priority"),
     *("created_at", "not_before", "expires_at", "lives_us", "due_at", "attempt", "tries"),
     *("callback", "idempotency_key", "key_sha256", "fingerprint", "input_bytes"),
-    "result_type",
+    *("result_type", "input_rows", "rows_done"),
 )
 
 
@@ -141,7 +141,7 @@ def _row(job: NewJob, key_sha256: str | None) -> tuple[Any, ...]:
         *(job.id, job.endpoint, job.version, job.principal, _QUEUED, lane, job.priority),
         *(created, created, expires, expires - created, expires, 0, 0),
         *(job.callback, job.idempotency_key, key_sha256, job.fingerprint, len(job.input.content)),
-        job.result_type,
+        *(job.result_type, job.rows, 0),
     )
 
 
@@ -156,4 +156,5 @@ def _kept(job: NewJob) -> Job:
         error=None,
         callback=job.callback,
         idempotency_key=job.idempotency_key,
+        rows=job.rows,
     )

@@ -6,7 +6,7 @@ finds. Workers that lease at the same moment pass over each other's jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -58,10 +58,9 @@ _NEXT_DUE = select(_J.due_at).where(_J.due_at.is_not(None)).order_by(_J.due_at).
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a worker would take: at most ``n`` jobs whose inputs have at most ``n_bytes``."""
+    """What a worker would take: of an endpoint at most so many jobs, with at most ``n_bytes``."""
 
-    endpoints: Sequence[str]
-    n: int
+    jobs: Mapping[str, int]
     n_bytes: int
     worker: str
     lease_s: float
@@ -78,7 +77,7 @@ class Head:
 
 def take(connection: Connection, wanted: Wanted, at: datetime) -> list[Leased]:
     """Lease the next jobs of the endpoint whose turn it is; none where there are none."""
-    for endpoint in _in_turn(connection, heads(connection, wanted.endpoints)):
+    for endpoint in _in_turn(connection, heads(connection, sorted(wanted.jobs))):
         jobs = _chosen(connection, endpoint, wanted, at)
         if jobs:
             return _leased(connection, jobs, wanted, at)
@@ -180,7 +179,7 @@ def _chosen(
     connection: Connection, endpoint: str, wanted: Wanted, at: datetime
 ) -> Sequence[Row[Any]]:
     """The next jobs of an endpoint whose time is not over, as ``move`` takes them."""
-    line = connection.execute(_LINE, {"endpoint": endpoint, "n": wanted.n})
+    line = connection.execute(_LINE, {"endpoint": endpoint, "n": wanted.jobs[endpoint]})
     return _within(line, wanted.n_bytes, at)
 
 
@@ -215,6 +214,7 @@ def _leased(
             *(job.id, job.endpoint, job.version, job.principal, inputs[job.id], job.result_type),
             token=job.attempt + 1,
             until=until,
+            expires_at=job.expires_at,
             tries=job.tries + 1,
         )
         for job in jobs

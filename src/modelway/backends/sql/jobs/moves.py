@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     String,
     bindparam,
+    func,
     null,
     select,
     update,
@@ -87,9 +88,11 @@ _CHANGE_ONE = update(JOBS).where(_J.id == bindparam("job"))
 _WAITING = {"lane": HIGHEST_PRIORITY - _J.priority, "due_at": _J.expires_at}
 _WAKE = _CHANGE.values(_WAITING)
 _COUNTED = {"attempt": _J.attempt + 1, "tries": _J.tries + 1}
+_ALL_ROWS = {"rows_done": func.coalesce(_J.input_rows, 0)}
 _BY_ITSELF: Mapping[JobState, Mapping[str, Any]] = {
     JobState.QUEUED: _WAITING,
     JobState.LEASED: _COUNTED,
+    JobState.SUCCEEDED: _ALL_ROWS,
 }
 """The columns that the database knows, unless the change says them."""
 
@@ -132,10 +135,15 @@ def move(connection: Connection, jobs: Sequence[Row[Any]], change: Change) -> No
         callbacks.owe(connection, jobs, change.to, change.at)
 
 
-def prolong(connection: Connection, ids: Sequence[str], until: datetime) -> None:
-    """Have leases last until then."""
-    for some in portions(ids):
-        connection.execute(_CHANGE, {"ids": some, "leased_until": until, "due_at": until})
+def prolong(connection: Connection, rows_done: Mapping[str, int], until: datetime) -> None:
+    """Have the leases of jobs last until then, and note how many rows of each are answered."""
+    lasting = {"leased_until": until, "due_at": until}
+    ids: dict[int, list[str]] = {}
+    for id, rows in rows_done.items():
+        ids.setdefault(rows, []).append(id)
+    for rows, same in ids.items():  # most jobs have a row, and of those none is answered
+        for some in portions(same):
+            connection.execute(_CHANGE, {"ids": some, **lasting, "rows_done": rows})
 
 
 def wake(connection: Connection, ids: Sequence[str]) -> None:
@@ -150,7 +158,7 @@ def _standing(change: Change) -> dict[str, Any]:
         return {"state": change.to.value, "lane": LANES[change.to]}
     free = {"state": change.to.value, "leased_until": None}
     if change.to is JobState.QUEUED:
-        return {**free, "not_before": change.at, "ended_at": None}
+        return {**free, "not_before": change.at, "ended_at": None, "rows_done": 0}
     return {**free, "lane": LANES[change.to], "due_at": None, "ended_at": change.at}
 
 

@@ -6,7 +6,7 @@ whose clocks differ lease a job again earlier or later than was meant, and a job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ from modelway.backends.sql.tables import JOBS
 from modelway.domain.errors import Conflict, JobNotFound
 from modelway.domain.jobs import Job, JobState, NewJob
 from modelway.jobs.dispatching import Enqueued
-from modelway.jobs.ports import Failed, Leased, Succeeded
+from modelway.jobs.ports import Failed, Held, Leased, Succeeded
 
 _ERROR_CHARACTERS = 10_000
 
@@ -86,15 +86,15 @@ class SqlJobQueue:
                     known = handed.known(connection)
 
     def lease(
-        self, endpoints: Sequence[str], n: int, n_bytes: int, worker: str, lease_s: float
+        self, wanted: Mapping[str, int], n_bytes: int, worker: str, lease_s: float
     ) -> Sequence[Leased]:
         """Take the next jobs of one endpoint; none where there are none."""
-        wanted = Wanted(sorted(set(endpoints)), n, n_bytes, worker, lease_s)
+        asked = Wanted(wanted, n_bytes, worker, lease_s)
         while True:
             with self._database.writing() as connection:
                 at = self._now()
                 tended = tend(connection, at, announces=self._announces)
-                leased = take(connection, wanted, at)
+                leased = take(connection, asked, at)
             if leased or tended < AT_ONCE:
                 return leased
 
@@ -102,12 +102,12 @@ class SqlJobQueue:
         """Wait until there may be something to lease, for so long at most."""
         self._waiting.wait(sorted(set(endpoints)), seconds)
 
-    def extend(self, leases: Sequence[Leased], lease_s: float) -> Collection[str]:
+    def extend(self, leases: Sequence[Held], lease_s: float) -> Collection[str]:
         """Keep leases for longer; gives the ids of those that still hold."""
         with self._database.writing() as connection:
             holding = _counted(connection, leases)
             until = self._now() + timedelta(seconds=lease_s)
-            prolong(connection, list(holding), until)
+            prolong(connection, {id: one.rows_done for id, (_, one) in holding.items()}, until)
         return set(holding)
 
     def complete(self, done: Sequence[Succeeded]) -> Collection[str]:

@@ -28,6 +28,8 @@ def job_of(row: Row[Any], position: int | None = None) -> Job:
         error=row.error,
         callback=row.callback,
         idempotency_key=row.idempotency_key,
+        rows=row.input_rows,
+        rows_done=row.rows_done,
         position=position,
     )
 
