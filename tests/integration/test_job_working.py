@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from modelway.backends.sql.store import Store, open_store
-from modelway.domain.errors import InvalidInput, ModelwayError, PredictFailed
+from modelway.domain.errors import (
+    InvalidInput,
+    LoadFailed,
+    ModelwayError,
+    PredictFailed,
+    Unavailable,
+)
 from modelway.domain.jobs import JobState, Payload
 from modelway.jobs.ports import Leased
 from modelway.jobs.retrying import Retrying
@@ -143,18 +149,80 @@ def test_a_result_that_cannot_be_kept_costs_no_other(store: Store) -> None:
     assert states(store, list("01234")) == [*["succeeded"] * 2, "failed", *["succeeded"] * 2]
 
 
-@pytest.mark.parametrize("attempts", [1, 2])
-def test_what_cost_workers_their_lives_is_a_dead_letter(store: Store, attempts: int) -> None:
-    store.jobs.enqueue([new_job(str(k)) for k in range(3)])
-    for _ in range(attempts):
-        assert len(lease(store, lease_s=0.05)) == 3  # by somebody who dies
+@pytest.mark.parametrize("attempts", [1, 2, 3, 4])
+def test_what_cost_workers_their_lives_costs_its_neighbours_nothing(
+    store: Store, attempts: int
+) -> None:
+    store.jobs.enqueue([new_job(str(k)) for k in range(5)])
+    for _ in range(2):
+        assert len(lease(store, lease_s=0.05)) == 5  # by somebody who dies
+        time.sleep(0.1)
+    for _ in range(max(attempts, 3) - 2):
+        (culprit,) = lease(store, lease_s=0.05)
+        assert (culprit.id, culprit.alone) == ("0", True)
         time.sleep(0.1)
     answers = Answers(right)
-    assert worked(store, answers, attempts) == {"failed": 3}
-    assert answers.asked == []
-    job = store.jobs.get("1")
+    assert worked(store, answers, attempts) == {"succeeded": 4, "failed": 1}
+    assert sorted(answers.asked) == [["1"], ["2"], ["3"], ["4"]]
+    job = store.jobs.get("0")
     assert (job.state, job.error_code) == ("failed", "model-crashed")
     assert "their workers died" in str(job.error)
+
+
+def test_who_is_answered_alone_has_no_others_beside_it(store: Store) -> None:
+    store.jobs.enqueue([new_job("suspect")])
+    for _ in range(2):
+        assert len(lease(store, lease_s=0.05)) == 1
+        time.sleep(0.1)
+    store.jobs.enqueue([new_job(str(k)) for k in range(9)])
+    under_way: set[str] = set()
+    beside: list[set[str]] = []
+
+    class Watched(Answers):
+        async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+            under_way.update(one.job.id for one in jobs)
+            await asyncio.sleep(0.2)
+            beside.append(set(under_way))
+            under_way.difference_update(one.job.id for one in jobs)
+            await super().answer(jobs, tell)
+
+    assert worked(store, Watched(right)) == {"succeeded": 10}
+    assert [some for some in beside if "suspect" in some] == [{"suspect"}]
+    assert max(map(len, beside)) > 1
+
+
+def test_a_worker_that_cannot_open_a_model_leaves_its_jobs_to_others(store: Store) -> None:
+    store.jobs.enqueue([new_job(str(k)) for k in range(40)])
+    broken, sound = Answers(lambda _: LoadFailed("no such library")), Answers(right)
+    ended = Ended()
+    bounds = WorkBounds(jobs=8, lease_s=5.0, turns=2)
+    workers = [Worker(store.jobs, one, ended, "w", bounds) for one in (broken, sound)]
+
+    async def run() -> None:
+        stopped = asyncio.Event()
+        working = [asyncio.create_task(one.run(stopped)) for one in workers]
+        async with asyncio.timeout(MOST_S):
+            while await asyncio.to_thread(left, store) > 0:
+                await asyncio.sleep(0.02)
+            stopped.set()
+            await asyncio.gather(*working)
+
+    asyncio.run(run())
+    assert set(states(store, [str(k) for k in range(40)])) == {JobState.SUCCEEDED}
+    assert 1 <= len(broken.asked) <= 2
+    assert max(store.jobs.get(str(k)).attempt for k in range(40)) <= 2
+
+
+def test_what_is_away_for_a_while_costs_a_job_no_try(store: Store) -> None:
+    store.jobs.enqueue([new_job("a")])
+    away_until = time.monotonic() + 1.0
+
+    def rule(job: Leased) -> Payload | ModelwayError:
+        return Unavailable("away") if time.monotonic() < away_until else right(job)
+
+    answers = Answers(rule)
+    assert worked(store, answers, attempts=2)["succeeded"] == 1
+    assert len(answers.asked) > 2
 
 
 def test_leases_of_long_work_are_extended(store: Store) -> None:

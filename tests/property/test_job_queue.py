@@ -18,7 +18,7 @@ from modelway.backends.sql.connecting import database_of
 from modelway.backends.sql.jobs.jobs import SqlJobs
 from modelway.backends.sql.store import open_store
 from modelway.domain.errors import IllegalTransition
-from modelway.domain.jobs import JobState
+from modelway.domain.jobs import ALONE_FROM, JobState
 from modelway.jobs.ports import Failed, Leased
 from support.jobs import failed, held, new_job, succeeded
 from support.moves import NOON
@@ -41,6 +41,7 @@ class Known:
     not_before: datetime
     state: JobState = JobState.QUEUED
     attempt: int = 0
+    tries: int = 0
     until: datetime | None = None
     outcomes: list[str] = field(default_factory=list)
 
@@ -112,10 +113,15 @@ class Queue(RuleBasedStateMachine):
         endpoint = leased[0].endpoint
         highest = max(line[0].priority for line in free.values())
         assert free[endpoint][0].priority == highest
-        assert [one.id for one in leased] == [one.id for one in free[endpoint][:n]]
+        line = free[endpoint][:n]
+        together = [one for one in line if one.tries + 1 < ALONE_FROM]
+        wanted = together if line[0].tries + 1 < ALONE_FROM else line[:1]
+        assert [one.id for one in leased] == [one.id for one in wanted]
         for one in leased:
             job = self.known[one.id]
-            job.state, job.attempt = JobState.LEASED, job.attempt + 1
+            job.state, job.attempt, job.tries = JobState.LEASED, job.attempt + 1, job.tries + 1
+            died = job.tries >= ALONE_FROM and job.outcomes[-1] == "lapsed"
+            assert (one.tries, one.alone) == (job.tries, died)
             job.until = self.at + lease_s * SECOND
             assert (one.token, one.until) == (job.attempt, job.until)
         self.leases += leased
@@ -127,7 +133,7 @@ class Queue(RuleBasedStateMachine):
         there = self._held(some)
         assert self.jobs.extend([held(one) for one in some], seconds) == there
         for id in there:
-            self.known[id].until = self.at + seconds * SECOND
+            self.known[id].until = min(self.at + seconds * SECOND, self.known[id].over)
 
     @precondition(lambda self: self.leases)
     @rule(picks=st.lists(st.integers(0, 50), min_size=1, max_size=4))
@@ -183,6 +189,7 @@ class Queue(RuleBasedStateMachine):
         else:
             assert job.state in (JobState.FAILED, JobState.CANCELLED)
             job.state, job.not_before, job.over = JobState.QUEUED, self.at, self.at + job.lives
+            job.tries = 0
 
     @invariant()
     def every_job_is_as_it_should_be(self) -> None:

@@ -24,6 +24,9 @@ LOWEST_PRIORITY = 0
 USUAL_PRIORITY = 4
 HIGHEST_PRIORITY = 9
 
+ALONE_FROM = 3
+"""A job that two attempts have not ended may be what ended them: the third has no neighbours."""
+
 
 class JobState(StrEnum):
     """Where a job is."""

@@ -15,7 +15,8 @@ class Leased:
     """A job for one worker until ``until``; ``token`` says which attempt it is.
 
     ``tries`` counts the attempts with this one, those that lapsed too, since the job was handed in
-    or queued again by hand. After ``expires_at`` its answer is of no more use.
+    or queued again by hand. After ``expires_at`` its answer is of no more use. One that may have
+    cost workers their lives is to be answered ``alone``.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Leased:
     until: datetime
     expires_at: datetime
     tries: int
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,13 @@ class JobQueue(Protocol):
     job, and raises IdempotencyMismatch or IdempotencyKeyReused where the fingerprint is another.
     ``lease`` gives jobs of one endpoint, the highest priority first and of one priority the oldest;
     endpoints take turns where several have jobs of the highest priority. At most so many as are
-    ``wanted`` of that endpoint, and
-    only so many that their inputs have at most ``n_bytes``, but one at least. A job whose lease ran
+    ``wanted`` of that endpoint, and only so many that their inputs have at most ``n_bytes``, but
+    one at least; one from its attempt ``ALONE_FROM`` on is leased by itself. A job whose lease ran
     out is leased again; one whose time is over is never. Where there is none it gives none.
     ``wait`` returns as soon as there may be something to lease of these endpoints, at the latest
     after ``seconds``. One thread at a time may wait.
-    ``extend`` gives the ids of those leases that still hold, and notes how far those jobs are.
+    ``extend`` gives the ids of those leases that still hold, and notes how far those jobs are; no
+    lease outlasts the time of its job.
     ``complete`` and ``fail`` give the ids of those that counted: whose token is the attempt under
     way. An attempt that was cancelled, or whose lease ran out and was given to another, counts not.
     ``cancel`` ends a job that is not done, also a leased one; a second time changes nothing.

@@ -7,8 +7,9 @@
 Several turns of this run at a time, so that one is answered while another is stored. An answer is
 told as soon as it is there, also while others of the same turn are awaited. Until then the leases
 are extended; a job whose lease does not hold any more, as it was cancelled or its time is over, is
-given up. A worker that dies leaves leases that run out: its jobs go to others, and one that has
-cost several workers their lives is answered alone, then no more.
+given up. A worker that dies leaves leases that run out: its jobs go to others, and one that may
+have cost several workers their lives is leased and answered alone, then no more. What this worker
+cannot open it leaves to others for a while.
 """
 
 from __future__ import annotations
@@ -18,21 +19,27 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol, TypeVar
 
 from modelway.domain.errors import (
+    EndpointNotFound,
     InvalidInput,
+    LoadFailed,
+    MissingExtra,
     ModelCrashed,
     ModelwayError,
+    Overloaded,
     PredictFailed,
     Unavailable,
 )
-from modelway.domain.jobs import Payload
+from modelway.domain.jobs import ALONE_FROM, Payload
+from modelway.jobs.others import Others
 from modelway.jobs.pace import Pace
 from modelway.jobs.ports import Failed, JobQueue, Leased, Succeeded
 from modelway.jobs.retrying import Retrying
+from modelway.jobs.shunned import Shunned
 from modelway.jobs.under_way import UnderWay
 
 _log = logging.getLogger("modelway.jobs")
@@ -43,8 +50,10 @@ _WAIT_S = 1.0
 _AWAY_S = 1.0
 """So long it waits where the store is away."""
 
-_ALONE_FROM = 3
-"""A job that two attempts have not ended may be what ended them, so it goes alone."""
+_NO_TRY = (Unavailable, Overloaded, LoadFailed, MissingExtra, EndpointNotFound)
+"""What is no fault of a job does not count as a try of it, and it goes on until it expires."""
+
+_NOT_HERE = (LoadFailed, MissingExtra, EndpointNotFound)
 
 _EXTENSIONS = 3
 """So often a lease is extended before it would run out."""
@@ -114,6 +123,9 @@ class Worker:
         self._bounds = bounds or WorkBounds()
         self._retrying = retrying or Retrying()
         self._pace = Pace(self._bounds.jobs)
+        self._leasing = asyncio.Lock()
+        self._others = Others()
+        self._shunned = Shunned()
         self._is_away = False
         self._waiting: asyncio.Task[None] | None = None
 
@@ -138,10 +150,23 @@ class Worker:
 
     async def _turns(self, stopped: asyncio.Event) -> None:
         while not stopped.is_set():
-            endpoints = self._answering.endpoints()
-            jobs = await self._stored(partial(self._leased, endpoints))
+            async with self._leasing:
+                if stopped.is_set():
+                    return
+                names, at = self._answering.endpoints(), time.monotonic()
+                endpoints = [one for one in names if not self._shunned.holds(one, at)]
+                jobs = await self._stored(partial(self._leased, endpoints))
+                if jobs and jobs[0].alone:
+                    # No other turn leases meanwhile what would be lost with this worker.
+                    await self._worked(jobs, after=self._others)
+                    continue
+                if jobs:
+                    self._others.began()
             if jobs:
-                await self._worked(jobs)
+                try:
+                    await self._worked(jobs)
+                finally:
+                    self._others.ended()
             elif jobs is not None:
                 await self._wait(endpoints)
             else:
@@ -159,8 +184,8 @@ class Worker:
         bounds = self._bounds
         return self._queue.lease(wanted, bounds.n_bytes, self._name, bounds.lease_s)
 
-    async def _worked(self, jobs: Sequence[Leased]) -> None:
-        """Answer jobs, and say what came of them; those that are not answered are given back."""
+    async def _worked(self, jobs: Sequence[Leased], after: Others | None = None) -> None:
+        """Answer jobs, ``after`` what others do; those that are not answered are given back."""
         under_way = {job.id: UnderWay(job) for job in jobs}
         keeping = asyncio.create_task(self._kept(under_way))
         began, telling_s = time.monotonic(), 0.0
@@ -177,9 +202,11 @@ class Worker:
             telling_s += time.monotonic() - at
 
         try:
-            for some in self._apart(list(under_way.values())):
-                await self._answered(some, tell)
-            self._pace.took(jobs[0].endpoint, len(jobs), time.monotonic() - began - telling_s)
+            if after is not None:
+                await after.gone()
+            await self._answered(list(under_way.values()), tell)
+            if not self._shunned.holds(jobs[0].endpoint, time.monotonic()):
+                self._pace.took(jobs[0].endpoint, len(jobs), time.monotonic() - began - telling_s)
         except asyncio.CancelledError:
             await asyncio.shield(self._given_back(list(under_way.values())))
             raise
@@ -196,22 +223,12 @@ class Worker:
         ]
         await self._stored(partial(self._queue.fail, given))
 
-    def _apart(self, jobs: Sequence[UnderWay]) -> list[Sequence[UnderWay]]:
-        """The jobs that are answered together, and those that are answered alone."""
-        from_try = min(_ALONE_FROM, self._retrying.attempts + 1)
-        together = [one for one in jobs if one.job.tries < from_try]
-        alone = [[one] for one in jobs if one.job.tries >= from_try]
-        return [together, *alone] if together else [*alone]
-
     async def _answered(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
         """Have jobs answered; what is raised is told of those that have no answer by then."""
-        jobs = [one for one in jobs if not one.is_over]
-        if not jobs:
-            return
-        if jobs[0].job.tries > self._retrying.attempts:
-            tries = jobs[0].job.tries - 1
+        tries = jobs[0].job.tries - 1
+        if tries >= max(self._retrying.attempts, ALONE_FROM):
             words = f"{tries} attempts ended without an answer: their workers died"
-            await tell([(jobs[0], ModelCrashed(words))])
+            await tell([(one, ModelCrashed(words)) for one in jobs])
             return
         try:
             await self._answering.answer(jobs, tell)
@@ -234,17 +251,30 @@ class Worker:
             if isinstance(outcome, Payload):
                 done.append(Succeeded(job.id, job.token, outcome))
             else:
-                at = self._retrying.at(job.tries, outcome, now)
-                failed.append(Failed(job.id, job.token, outcome.code, outcome.message, at))
+                failed.append(self._failed(job, outcome, now))
         endpoint = answered[0][0].job.endpoint
         kept, unkept = await self._completed(done)
         failed += unkept
         noted = await self._insisted(partial(self._queue.fail, failed)) if failed else ()
         retried = sum(told.id in noted and told.retry_at is not None for told in failed)
+        if kept:
+            self._shunned.forget(endpoint)
         self._count(endpoint, "succeeded", len(kept))
         self._count(endpoint, "retried", retried)
         self._count(endpoint, "failed", len(noted) - retried)
         self._count(endpoint, "lost", len(answered) - len(kept) - len(noted))
+
+    def _failed(self, job: Leased, error: ModelwayError, now: datetime) -> Failed:
+        """What the store is told of an error: whether the job is tried again, and when."""
+        if job.version is not None or not isinstance(error, _NO_TRY):
+            at = self._retrying.at(job.tries, error, now)
+            return Failed(job.id, job.token, error.code, error.message, at)
+        at = now
+        if isinstance(error, _NOT_HERE):
+            self._shunned.add(job.endpoint, time.monotonic())
+        else:
+            at += timedelta(seconds=self._retrying.wait_s(job.token))
+        return Failed(job.id, job.token, error.code, error.message, at, counts=False)
 
     async def _completed(
         self, done: Sequence[Succeeded]

@@ -28,7 +28,8 @@ from modelway.backends.sql.jobs.moves import (
 )
 from modelway.backends.sql.jobs.outbox import announce
 from modelway.backends.sql.tables import JOB_TURNS, JOBS
-from modelway.domain.jobs import JobState
+from modelway.domain.errors import WorkerDied
+from modelway.domain.jobs import ALONE_FROM, JobState
 from modelway.jobs.dispatching import Claimed
 from modelway.jobs.ports import Leased
 
@@ -36,6 +37,7 @@ AT_ONCE = 1000
 """How many jobs that are due a lease sees to."""
 
 _J, _T = JOBS.c, JOB_TURNS.c
+_DIED = {"error_code": WorkerDied.code, "error": "its worker was not heard of any more"}
 _DUE = (
     MOVABLE.where(_J.due_at <= bindparam("at"))
     .order_by(_J.due_at)
@@ -45,7 +47,7 @@ _DUE = (
 _LEASABLE = (
     MOVABLE.add_columns(
         *(_J.endpoint, _J.version, _J.principal, _J.input_bytes, _J.result_type),
-        *(_J.lane, _J.created_at),
+        *(_J.lane, _J.created_at, _J.error_code),
     )
     .where(_J.lane < DELAYED)
     .order_by(_J.lane, _J.created_at, _J.id)
@@ -104,7 +106,7 @@ def tend(connection: Connection, at: datetime, *, announces: bool = False) -> in
     goes_on = [job for job in jobs if job.expires_at > at]
     lapsed = [job for job in goes_on if job.state == JobState.LEASED]
     move(connection, over, Change(JobState.EXPIRED, at, JobState.EXPIRED.value))
-    move(connection, lapsed, Change(JobState.QUEUED, at, LAPSED))
+    move(connection, lapsed, Change(JobState.QUEUED, at, LAPSED, _DIED))
     wake(connection, [job.id for job in goes_on if job.state == JobState.QUEUED])
     if announces:
         announce(connection, [job.id for job in goes_on], at)
@@ -184,11 +186,18 @@ def _chosen(
 
 
 def _within(jobs: Iterable[Row[Any]], most_bytes: int, at: datetime) -> Sequence[Row[Any]]:
-    """The first of some jobs whose time is not over: as many as have so many bytes, or one."""
+    """The first of some jobs whose time is not over: as many as have so many bytes, or one.
+
+    One that is to be alone has no others with it.
+    """
     chosen: list[Row[Any]] = []
     n_bytes = 0
     for job in jobs:
         if job.expires_at <= at:
+            continue
+        if job.tries + 1 >= ALONE_FROM:
+            if not chosen:
+                return [job]
             continue
         n_bytes += job.input_bytes
         if chosen and n_bytes > most_bytes:
@@ -216,6 +225,7 @@ def _leased(
             until=until,
             expires_at=job.expires_at,
             tries=job.tries + 1,
+            alone=job.tries + 1 >= ALONE_FROM and job.error_code == WorkerDied.code,
         )
         for job in jobs
     ]

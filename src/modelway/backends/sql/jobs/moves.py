@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     String,
     bindparam,
+    case,
     func,
     null,
     select,
@@ -87,6 +88,9 @@ _CHANGE = update(JOBS).where(among(_J.id))
 _CHANGE_ONE = update(JOBS).where(_J.id == bindparam("job"))
 _WAITING = {"lane": HIGHEST_PRIORITY - _J.priority, "due_at": _J.expires_at}
 _WAKE = _CHANGE.values(_WAITING)
+_UNTIL = bindparam("until", type_=Moment)
+_LASTING = case((_J.expires_at < _UNTIL, _J.expires_at), else_=_UNTIL)
+_PROLONG = _CHANGE.values(leased_until=_LASTING, due_at=_LASTING, rows_done=bindparam("rows"))
 _COUNTED = {"attempt": _J.attempt + 1, "tries": _J.tries + 1}
 _ALL_ROWS = {"rows_done": func.coalesce(_J.input_rows, 0)}
 _BY_ITSELF: Mapping[JobState, Mapping[str, Any]] = {
@@ -136,14 +140,16 @@ def move(connection: Connection, jobs: Sequence[Row[Any]], change: Change) -> No
 
 
 def prolong(connection: Connection, rows_done: Mapping[str, int], until: datetime) -> None:
-    """Have the leases of jobs last until then, and note how many rows of each are answered."""
-    lasting = {"leased_until": until, "due_at": until}
+    """Have the leases of jobs last until then, and note how many rows of each are answered.
+
+    No lease outlasts the time of its job.
+    """
     ids: dict[int, list[str]] = {}
     for id, rows in rows_done.items():
         ids.setdefault(rows, []).append(id)
     for rows, same in ids.items():  # most jobs have a row, and of those none is answered
         for some in portions(same):
-            connection.execute(_CHANGE, {"ids": some, **lasting, "rows_done": rows})
+            connection.execute(_PROLONG, {"ids": some, "until": until, "rows": rows})
 
 
 def wake(connection: Connection, ids: Sequence[str]) -> None:
