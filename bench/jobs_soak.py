@@ -1,5 +1,7 @@
 """The soak of jobs: 10,000 of them while a worker is killed every second, by the same client twice.
 
+The client is the classic one: ``POST /process``, then ``GET /process?id=`` until it is done.
+
 Once on the embedded store, once on PostgreSQL with RabbitMQ, each a server of this run that is
 killed and started again in the middle. ``make soak`` runs it, prints a table, and writes
 ``bench/results/jobs_soak.json``. Ends with 1 where a job is lost, has another answer than
@@ -20,13 +22,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support.homes import HOME, Homes, Up, children_of, copied
-from support.job_flow import Workers, answered_by_version_1, row, without_ids
+from support.job_flow import Workers, answered_by_version_1, classic_flow, row, without_ids
 from support.own_postgresql import OwnPostgresql, own_postgresql
 from support.own_rabbitmq import OwnRabbitmq, own_rabbitmq
 from support.stores import rows_of
@@ -41,36 +42,6 @@ DIFFERENT = 60
 """How many different rows are sent."""
 
 Act = Callable[[], object]
-
-
-def classic_flow(up: Up, n: int) -> dict[str, Any]:
-    """What a client does: hands ``n`` jobs in, then asks for each until it is done; by their ids.
-
-    A job that the service cannot take now is handed in again under the same key.
-    """
-
-    def handed_in(k: int) -> str:
-        headers = {"idempotency-key": f'"soak-{k}"'}
-        while True:
-            with contextlib.suppress(OSError):
-                answer: Any = up.ask("/models/iris/jobs", payload=row(k), headers=headers)
-                if answer.status == 202:
-                    return str(answer.json["id"])
-                assert answer.status in (409, 429, 503), answer.body
-            time.sleep(0.1)
-
-    def answered(id: str) -> Any:
-        while True:
-            with contextlib.suppress(OSError):
-                answer: Any = up.ask(f"/jobs/{id}")
-                if answer.status == 200 and answer.json["done"]:
-                    return answer.json
-                assert answer.status in (200, 503), answer.body
-            time.sleep(0.2)
-
-    with ThreadPoolExecutor(CALLERS) as pool:
-        ids = list(pool.map(handed_in, range(n)))
-        return dict(zip(ids, pool.map(answered, ids), strict=True))
 
 
 @dataclass
@@ -136,7 +107,7 @@ def soaked(folder: Path, url: str, broker: str, breaks: Sequence[Act], seed: int
             )
             kills = threading.Thread(target=disturbing.run, args=(over,), daemon=True)
             kills.start()
-            jobs = classic_flow(up, JOBS)
+            jobs = classic_flow(up, [row(k) for k in range(JOBS)], CALLERS)
             seconds = time.monotonic() - begun
             over.set()
             kills.join()

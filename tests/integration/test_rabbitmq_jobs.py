@@ -28,13 +28,14 @@ from support.brokers import RABBITMQ, connected, own_queues, remove_queues
 from support.homes import HOME, Homes, cli, copied, wait_until
 from support.job_flow import (
     DONE_S,
-    answered_by_version_1,
+    PAUSED,
     asked,
     check_ended_once,
+    check_ended_once_while_killing,
     left,
+    paused,
     row,
     submitted,
-    taken_while_killing,
 )
 from support.jobs import new_job, succeeded
 from support.once import Once
@@ -275,22 +276,23 @@ def test_what_is_no_broker_is_refused_at_the_start(tmp_path: Path, command: str)
     assert "secret" not in refused.stderr
 
 
-def test_every_job_ends_once_while_workers_are_killed(trained: Path, tmp_path: Path) -> None:
-    folder = copied(trained, tmp_path / "host")
-    drawn = random.Random(12)
-    spread = {"MODELWAY__JOBS__BROKER": RABBITMQ, "MODELWAY__JOBS__LEASE_S": "1"}
+def test_every_job_ends_once_while_workers_are_killed(tmp_path: Path) -> None:
+    spread = {
+        "MODELWAY__JOBS__BROKER": RABBITMQ,
+        "MODELWAY__JOBS__LEASE_S": "1",
+        "MODELWAY__JOBS__ATTEMPTS": "20",
+    }
     with empty_database("postgresql", tmp_path) as url, Homes() as homes:
-        answered_by_version_1(folder / HOME, url)
+        paused(tmp_path / HOME, url)
         with open_store(url) as opened:
             identity = opened.identity()
         try:
-            up = homes.up(folder, "--no-mlflow", "--store", url, environment=spread)
-            taken = taken_while_killing(up, folder, spread, N_JOBS, drawn)
-            check_ended_once(up, url, taken)
-            assert "jobs.broker" in (folder / HOME / "settings.json").read_text()
+            up = homes.up(tmp_path, "--no-mlflow", "--store", url, environment=spread)
+            check_ended_once_while_killing(up, url, tmp_path, spread, N_JOBS)
+            assert "jobs.broker" in (tmp_path / HOME / "settings.json").read_text()
         finally:
             up.stop()
-            remove_queues(Broker(RABBITMQ, lambda: f"{identity:016x}"), "iris")
+            remove_queues(Broker(RABBITMQ, lambda: f"{identity:016x}"), PAUSED)
 
 
 def test_jobs_are_taken_while_the_broker_is_away_and_none_is_lost_when_it_is_killed(

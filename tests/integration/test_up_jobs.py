@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import time
@@ -22,13 +21,12 @@ from support.canaries import NUMBERS, PAUSING, STEADY, controlled, linked, linke
 from support.homes import HOME, Homes, Up, cli, copied, free_port, wait_until
 from support.job_flow import (
     DONE_S,
-    answered_by_version_1,
     asked,
-    check_ended_once,
+    check_ended_once_while_killing,
     ended,
+    paused,
     row,
     submitted,
-    taken_while_killing,
     without_ids,
 )
 from support.jobs import lease, new_job
@@ -43,6 +41,14 @@ N_JOBS = 500
 FAILING = """def rule(a):
     if a == 7:
         raise ValueError(f"the row {a} of /srv/private")
+    return a
+"""
+KILLING = """import os
+
+
+def rule(a):
+    if a == 0:
+        os.abort()
     return a
 """
 
@@ -360,16 +366,26 @@ def test_a_worker_of_its_own_shows_what_it_counts(tmp_path: Path, trained: Path)
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql", "mariadb"])
-def test_every_job_ends_once_while_workers_are_killed(
-    trained: Path, tmp_path: Path, store: str
-) -> None:
-    folder = copied(trained, tmp_path / "host")
-    drawn = random.Random(11)
+def test_every_job_ends_once_while_workers_are_killed(tmp_path: Path, store: str) -> None:
+    environment = {"MODELWAY__JOBS__LEASE_S": "1", "MODELWAY__JOBS__ATTEMPTS": "20"}
     with empty_database(store, tmp_path) as url, Homes() as homes:
-        answered_by_version_1(folder / HOME, url)
-        up = homes.up(folder, "--no-mlflow", "--store", url)
-        taken = taken_while_killing(up, folder, {"MODELWAY__JOBS__LEASE_S": "1"}, N_JOBS, drawn)
-        check_ended_once(up, url, taken)
+        paused(tmp_path / HOME, url)
+        up = homes.up(tmp_path, "--no-mlflow", "--store", url, environment=environment)
+        check_ended_once_while_killing(up, url, tmp_path, environment, N_JOBS)
+
+
+def test_a_job_that_kills_its_workers_costs_its_neighbours_nothing(tmp_path: Path) -> None:
+    with controlled(tmp_path / HOME) as control:
+        linked(control, tmp_path, {"1": KILLING})
+        control.rollouts.create(Endpoint("rule", "rule:1"), "ann")
+        jobs = [new_job(f"j{k}", endpoint="rule", content=b'{"a": %d}' % k) for k in range(12)]
+        control.store.jobs.enqueue(jobs)
+    environment = {"MODELWAY__JOBS__LEASE_S": "1", "MODELWAY__JOBS__ATTEMPTS": "3"}
+    with Homes() as homes:
+        up = homes.up(tmp_path, "--no-mlflow", workers=1, environment=environment)
+        ends = [ended(up, one.id) for one in jobs]
+    assert [one["state"] for one in ends] == ["failed", *["succeeded"] * 11]
+    assert ends[0]["error"]["code"] == "model-crashed"
 
 
 def test_what_a_killed_service_had_leased_is_answered_by_the_next(tmp_path: Path) -> None:

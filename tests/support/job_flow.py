@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modelway.endpoints.endpoint import Endpoint
-from support.canaries import controlled
+from support.canaries import NUMBERS, PAUSING, controlled, linked_bundle
 from support.homes import Up, wait_until
 from support.live import MODELWAY
+from support.served import function_bundle
 from support.stores import rows_of
 from support.trained import ROW
 
 DONE_S = 180.0
-_KILLING_S = 8.0
 
 
 def row(k: int) -> dict[str, float]:
@@ -74,6 +78,43 @@ def left(up: Up) -> list[Any]:
     return [one for state in states for one in asked(up, f"/jobs?state={state}").json["jobs"]]
 
 
+def handed_in(up: Up, payload: object, key: str) -> str:
+    """The id of a job of the classic flow: what the service cannot take now is sent again."""
+    while True:
+        with contextlib.suppress(OSError):
+            answer = asked(up, "/process", payload=payload, headers={"idempotency-key": f'"{key}"'})
+            if answer.status == 202:
+                return str(answer.json["id"])
+            assert answer.status in (409, 429, 503), answer.body
+        time.sleep(0.1)
+
+
+def answered(up: Up, job_id: str) -> Any:
+    """A job of the classic flow, asked for until it is done."""
+    while True:
+        with contextlib.suppress(OSError):
+            answer = asked(up, f"/process?id={job_id}")
+            if answer.status == 200 and answer.json["done"]:
+                return answer.json
+            assert answer.status in (200, 503), answer.body
+        time.sleep(0.2)
+
+
+def classic_flow(
+    up: Up, payloads: Sequence[object], callers: int, begun: threading.Event | None = None
+) -> dict[str, Any]:
+    """Hand jobs in, then ask for each until it is done; the jobs by their ids, in order.
+
+    ``begun`` is set once all are handed in.
+    """
+    with ThreadPoolExecutor(callers) as pool:
+        keys = [f"flow-{k}" for k in range(len(payloads))]
+        ids = list(pool.map(partial(handed_in, up), payloads, keys))
+        if begun is not None:
+            begun.set()
+        return dict(zip(ids, pool.map(partial(answered, up), ids), strict=True))
+
+
 class Workers:
     """Two ``modelway worker`` in a folder; one that was killed is started again."""
 
@@ -95,7 +136,18 @@ class Workers:
 
     def kill_one(self, drawn: random.Random) -> None:
         """Kill one of them with SIGKILL, and start another."""
-        place = drawn.randrange(2)
+        self._kill(drawn.randrange(2))
+
+    def kill(self, pid: int) -> None:
+        """Kill the process of this id with SIGKILL; another is started for one of these."""
+        for place, one in enumerate(self._running):
+            if one.pid == pid:
+                self._kill(place)
+                return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def _kill(self, place: int) -> None:
         self._running[place].kill()
         self._running[place].wait()
         self._running[place] = self._start()
@@ -107,34 +159,85 @@ class Workers:
         )
 
 
-def taken_while_killing(
-    up: Up, folder: Path, environment: Mapping[str, str], n: int, drawn: random.Random
-) -> dict[str, int]:
-    """Hand ``n`` jobs in while workers in a folder are killed, and wait until all are done.
+PAUSED = "paused"
+"""An endpoint that takes 10 ms for a row, so that who is killed has something to do."""
 
-    Gives which row each job asks for, by its id.
+
+def paused(home: Path, url: str) -> None:
+    """Have a new store know that endpoint, and a home its bundle."""
+    with controlled(home, store__url=url) as control:
+        source = PAUSING.format(seconds=0.01)
+        bundle = function_bundle(home.parent / PAUSED, source, "rule", NUMBERS, row_wise=True)
+        linked_bundle(control, bundle, PAUSED, "1")
+        control.rollouts.create(Endpoint(PAUSED, f"{PAUSED}:1"), "the test")
+
+
+def check_ended_once_while_killing(
+    up: Up, url: str, folder: Path, environment: Mapping[str, str], n: int
+) -> None:
+    """Jobs of ``PAUSED`` whose workers are killed with them in their hands end once, and right.
+
+    The workers run in a folder, beside the one of ``up``.
     """
-    with Workers(folder, environment) as workers, ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda k: (k, submitted(up, row(k))), range(n))
-        until = time.monotonic() + _KILLING_S
-        while time.monotonic() < until:
-            time.sleep(drawn.uniform(0.3, 1.3))
-            workers.kill_one(drawn)
-        taken = {answer.json["id"]: k for k, answer in answers if answer.status == 202}
-        assert len(taken) == n
-        wait_until(lambda: not left(up), DONE_S, lambda: left(up))
-    return taken
+    payloads = [{"a": k % 60} for k in range(n)]
+    expected = {
+        one["a"]: without_ids(asked(up, f"/models/{PAUSED}/predict", payload=one).json)
+        for one in payloads[:60]
+    }
+    over, begun = threading.Event(), threading.Event()
+    with Workers(folder, environment) as workers, ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(_killed_at_work, workers, url, begun, over)
+        try:
+            jobs = classic_flow(up, payloads, 4, begun)
+        finally:
+            over.set()
+            begun.set()
+        assert killing.result() >= _LEAST_KILLS
+    for (id, job), payload in zip(jobs.items(), payloads, strict=True):
+        assert job["state"] == "succeeded", job
+        assert without_ids(job["response"]) == expected[payload["a"]], job
+        assert job["id"] == id
+    _check_once(url, jobs)
+    lapsed = rows_of(url, "SELECT COUNT(*) FROM modelway_job_attempts WHERE outcome = 'lapsed'")
+    assert lapsed[0][0] >= _LEAST_KILLS
 
 
 def check_ended_once(up: Up, url: str, taken: Mapping[str, int]) -> None:
-    """Every job has the answer of ``predict``, and in the store one result and one such attempt."""
+    """Every job has the answer of ``predict``, and in the store one result and one such attempt.
+
+    ``taken`` says which row each asks for, by its id.
+    """
     expected = {k: asked(up, "/models/iris/predict", payload=row(k)).json for k in range(60)}
     for id, k in taken.items():
         job = asked(up, f"/jobs/{id}").json
         assert job["state"] == "succeeded", job
         assert without_ids(job["response"]) == without_ids(expected[k % 60])
+    _check_once(url, taken)
+
+
+def _check_once(url: str, ids: Collection[str]) -> None:
     for once in (
         "SELECT job FROM modelway_job_attempts WHERE outcome = 'succeeded'",
         "SELECT job FROM modelway_job_payloads WHERE part = 'result'",
     ):
-        assert sorted(job for (job,) in rows_of(url, once)) == sorted(taken)
+        assert sorted(job for (job,) in rows_of(url, once)) == sorted(ids)
+
+
+_LEAST_KILLS = 3
+_MOST_KILLS = 6
+
+
+def _killed_at_work(
+    workers: Workers, url: str, begun: threading.Event, over: threading.Event
+) -> int:
+    """Kill whoever the store says has jobs, some times; how often."""
+    begun.wait()
+    kills = 0
+    while kills < _MOST_KILLS and not over.wait(0.1):
+        query = "SELECT DISTINCT worker FROM modelway_jobs WHERE state = 'leased'"
+        with contextlib.suppress(sqlite3.OperationalError):  # it is being written
+            for (worker,) in rows_of(url, query)[:1]:
+                workers.kill(int(worker.rpartition("-")[2]))
+                kills += 1
+                over.wait(0.3)
+    return kills

@@ -183,7 +183,7 @@ _ADMINISTRATION: Mapping[Rule, str] = {
         POST /registry/{name}/versions/{version}/archive
         POST /registry/{name}/versions/{version}/bundle
         POST /registry/{name}/promote  POST /registry/{name}/rollback
-        POST /endpoints  PUT /endpoints  DELETE /schedules/{name}
+        POST /endpoints  PUT /endpoints  DELETE /schedules/{name}  POST /jobs/dead/retry
     """,
     _DEPLOY_ONE: """
         PUT /models/{name}  DELETE /models/{name}

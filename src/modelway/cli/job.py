@@ -66,6 +66,16 @@ def retry_command(id: str, target: Target, as_json: bool) -> None:
     show(found, lambda job: f"{job['id']} is {job['state']}", as_json=as_json)
 
 
+@command.command("retry-dead")
+@click.option("--model", metavar="NAME", help="Only those of an endpoint.")
+@on_target
+@json_option
+def retry_dead_command(target: Target, as_json: bool, **given: Any) -> None:
+    """Queue all dead letters again, once what they failed for is mended."""
+    found = target.carry_out(operations.RETRY_DEAD, **given)
+    show(found, lambda retried: f"{retried['jobs']} jobs are queued again", as_json=as_json)
+
+
 @command.command("cancel")
 @click.argument("id")
 @on_target

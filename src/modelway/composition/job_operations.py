@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from modelway.composition.control import Control, now
 from modelway.composition.model_operations import Nothing
 from modelway.composition.operations import Operation
 from modelway.domain.addresses import without_secrets
-from modelway.domain.errors import InvalidInput
+from modelway.domain.errors import IllegalTransition, InvalidInput, JobNotFound
 from modelway.domain.jobs import Attempt, Job, JobState
 from modelway.jobs.callbacks import Callback
 from modelway.jobs.ports import QueueDepth
@@ -34,6 +35,18 @@ class OfJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A job, by its id."""
 
     id: str
+
+
+class DeadJobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dead letters, of a model where one is named."""
+
+    model: str | None = None
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """How many jobs were queued again."""
+
+    jobs: int
 
 
 class ShownJob(msgspec.Struct, frozen=True):
@@ -61,6 +74,18 @@ def _retry(control: Control, of: OfJob, _: str) -> Job:
     return _shown(control.store.jobs.retry(of.id, now()))
 
 
+def _retry_dead(control: Control, of: DeadJobs, _: str) -> Retried:
+    """Each by itself: what is broken off has queued some, and the others are dead letters still."""
+    jobs, before, n = control.store.jobs, None, 0
+    while found := jobs.page(JobState.FAILED, of.model, before, _MOST):
+        before = found[-1].id
+        for one in reversed(found):
+            with contextlib.suppress(IllegalTransition, JobNotFound):  # somebody else was quicker
+                jobs.retry(one.id, now())
+                n += 1
+    return Retried(n)
+
+
 def _cancel(control: Control, of: OfJob, _: str) -> Job:
     return _shown(control.store.jobs.cancel(of.id))
 
@@ -84,6 +109,7 @@ LIST = Operation("GET", "/jobs", SomeJobs, _list)
 SHOW = Operation("GET", "/jobs/{id}", OfJob, _show, confine=_one)
 RETRY = Operation("POST", "/jobs/{id}/retry", OfJob, _retry, "job.retry", confine=_one)
 CANCEL = Operation("DELETE", "/jobs/{id}", OfJob, _cancel, "job.cancel", confine=_one)
+RETRY_DEAD = Operation("POST", "/jobs/dead/retry", DeadJobs, _retry_dead, "job.retry-dead")
 DEPTHS = Operation("GET", "/jobs/depths", Nothing, _depths)
 
-JOB_OPERATIONS = (LIST, DEPTHS, SHOW, RETRY, CANCEL)
+JOB_OPERATIONS = (LIST, DEPTHS, SHOW, RETRY_DEAD, RETRY, CANCEL)
