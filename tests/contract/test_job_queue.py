@@ -23,8 +23,9 @@ from modelway.domain.errors import (
     PayloadTooLarge,
 )
 from modelway.domain.jobs import JobState, Payload
-from modelway.jobs.ports import JobEnds, JobQueue, JobStore, QueueDepth, Succeeded
+from modelway.jobs.ports import JobEnds, JobErasing, JobQueue, JobStore, QueueDepth, Succeeded
 from support.brokers import DispatchedJobs, own_queues
+from support.ending import together
 from support.jobs import JSON, failed, held, lease, new_job, now, succeeded
 from support.stores import KINDS, SERVERS, cut_connections, empty_database, rows_of
 
@@ -81,6 +82,8 @@ def test_it_is_what_its_ports_ask_for(store: Store) -> None:
     queue: JobQueue = store.jobs
     jobs: JobStore = store.jobs
     ends: JobEnds = store.jobs
+    erasing: JobErasing = store.jobs
+    assert erasing.erase([]) == 0
     assert ends.ended([]) == set()
     assert queue.enqueue([]) == []
     assert jobs.page(None, None, None, 9) == []
@@ -467,6 +470,42 @@ class TestReading:
         assert store.jobs.result("a") is None
         assert rows_of(url, "SELECT job FROM modelway_job_payloads") == [("c",)]
         assert rows_of(url, "SELECT job FROM modelway_job_attempts") == []
+
+    def test_erase_removes_jobs_whatever_their_state_with_all_that_belongs_to_them(
+        self, store: Store, url: str
+    ) -> None:
+        ids = ("waits", "runs", "again", "done", "dead", "cancelled")
+        store.jobs.enqueue([new_job(id, callback="https://a/b") for id in ids[1:]])
+        store.jobs.cancel("cancelled")
+        leased = {one.id: one for one in lease(store)}
+        store.jobs.complete([succeeded(leased["done"])])
+        store.jobs.fail([failed(leased["dead"]), failed(leased["again"], now() + SOON)])
+        store.jobs.enqueue([new_job("waits"), new_job("other")])
+        assert store.jobs.erase([*ids, "done", "nobody"]) == len(ids)
+        for kept in ("payloads", "callbacks", "attempts", "outbox"):
+            found = rows_of(url, f"SELECT DISTINCT job FROM modelway_job_{kept}")
+            assert set(found) <= {("other",)}, kept
+        assert store.jobs.extend([leased["runs"]], 60.0) == set()
+        assert store.jobs.complete([succeeded(leased["runs"])]) == set()
+        assert store.jobs.ended(["runs"]) == {"runs"}
+        assert store.jobs.erase(ids) == 0
+        assert [one.id for one in store.jobs.page(None, None, None, 9)] == ["other"]
+        assert [one.id for one in lease(store)] == ["other"]
+        (again,) = store.jobs.enqueue([new_job("done", content=b"[3]", fingerprint=b"other")])
+        assert again.state == JobState.QUEUED
+
+    def test_a_result_that_is_kept_while_its_job_is_erased_goes_with_it(
+        self, store: Store, url: str
+    ) -> None:
+        ids = [f"job-{k}" for k in range(20)]
+        store.jobs.enqueue([new_job(id) for id in ids])
+        leased = lease(store)
+        assert len(leased) == len(ids)
+        together(
+            lambda: [store.jobs.complete([succeeded(one)]) for one in leased],
+            lambda: [store.jobs.erase([id]) for id in ids],
+        )
+        assert rows_of(url, "SELECT job FROM modelway_job_payloads") == []
 
 
 def waited(store: Store, seconds: float) -> float:

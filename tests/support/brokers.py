@@ -78,6 +78,7 @@ class DispatchedJobs(RabbitmqJobQueue):
         self.ended = jobs.ended
         self.retry = jobs.retry
         self.forget = jobs.forget
+        self.erase = jobs.erase
 
     def lease(
         self, wanted: Mapping[str, int], n_bytes: int, worker: str, lease_s: float

@@ -141,6 +141,18 @@ class JobEnds(Protocol):
         ...
 
 
+class JobErasing(Protocol):
+    """Removing jobs whatever their state. Raises StoreUnavailable where the store is not reached.
+
+    ``erase`` removes all that belongs to them; an attempt under way counts not any more, and nobody
+    is called back. Those that are not there are passed over.
+    """
+
+    def erase(self, ids: Collection[str]) -> int:
+        """Remove jobs for good; gives how many there were."""
+        ...
+
+
 class Uploads(Protocol):
     """What was sent for jobs to come; every method raises StoreUnavailable.
 

@@ -27,7 +27,7 @@ _OPEN = select(_J.id).where(among(_J.id), _J.ended_at.is_(None))
 
 
 class SqlJobStore:
-    """``JobStore`` and ``JobEnds``; each method raises StoreUnavailable where it is not reached.
+    """``JobStore``, ``JobEnds`` and ``JobErasing``; each method raises StoreUnavailable.
 
     ``announces`` tells a dispatcher beside the store of each job that may be leased.
     """
@@ -145,6 +145,17 @@ class SqlJobStore:
                 if len(ids) < _FORGOTTEN:
                     break
         return forgotten
+
+    def erase(self, ids: Collection[str]) -> int:
+        """Remove jobs whatever their state, with all that belongs to them; gives how many."""
+        erased = 0
+        for some in portions(sorted(set(ids))):
+            with self._database.writing() as connection:
+                # Held first: what a worker writes of one at this moment goes with it.
+                there = list(held(connection, some))
+                _remove(connection, there)
+            erased += len(there)
+        return erased
 
 
 _FORGOTTEN = 1000
