@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from modelway.domain.errors import (
     MalformedPayload,
     PredictFailed,
     PredictionNotFound,
+    StoreUnavailable,
     TargetExists,
     Unavailable,
 )
@@ -494,6 +495,26 @@ def test_erasing_leaves_no_byte_of_the_value(root: Path) -> None:
     recorder.close()
     assert reader.query(COUNT).rows[0][0] == 6
     assert keeper.erase("name", erika).records == 0
+
+
+def test_records_whose_predictions_cannot_be_forgotten_are_not_erased(root: Path) -> None:
+    keeper, reader = ParquetRecords(root), DuckdbRecords(root)
+    recorded(root, people(["Erika", "Ann"], [1, 2], prediction_id="p"), slot="0")
+    recorded(root, people(["Erika"], [3], "z", prediction_id="q"), slot="1")
+    forgotten: list[str] = []
+
+    def forget(ids: Sequence[str]) -> None:
+        if forgotten:
+            raise StoreUnavailable("away")
+        forgotten.extend(ids)
+
+    with pytest.raises(StoreUnavailable):
+        keeper.erase("name", "Erika", forget)
+    assert reader.query(COUNT).rows == [(2, 2)]
+    again: list[str] = []
+    assert keeper.erase("name", "Erika", again.extend).prediction_ids == tuple(again)
+    assert sorted(forgotten + again) == ["p", "q"]
+    assert reader.query(COUNT).rows == [(1, 1)]
 
 
 def test_erasing_by_numbers_ids_and_hashed_columns(root: Path) -> None:

@@ -37,7 +37,9 @@ class Kept:
     def __init__(self, folder: Path, home: str, place: Place) -> None:
         self.root, self.place = folder / home, place
         sent = SentRecords(place, home)
-        self.keeper = ElsewhereRecords(self.root, ParquetRecords(self.root, rotate_s=0.2), sent)
+        self.forgotten: set[str] = set()
+        here = ParquetRecords(self.root, rotate_s=0.2)
+        self.keeper = ElsewhereRecords(self.root, here, sent, self.forgotten.update)
         self.reader = DuckdbRecords(self.root, sent=sent)
 
     def count(self) -> tuple[int, int]:
@@ -288,9 +290,6 @@ def test_what_another_host_has_not_sent_is_sent_without_what_was_erased(
 ) -> None:
     slow = Slow(place.filesystem, place.path("").rstrip("/"), place.shown)
     b = Kept(tmp_path, "b", slow)
-    forgotten: list[str] = []
-    sent = SentRecords(slow, "b")
-    keeper = ElsewhereRecords(b.root, ParquetRecords(b.root), sent, forgotten.extend)
     recorded(a.root, people(["Erika", "Ann"], [1, 2]))
     a.send()
     recorded(b.root, people(["Erika", "Bob", None], [1, 2, 3], prediction_id="p"), slot="0")
@@ -301,20 +300,20 @@ def test_what_another_host_has_not_sent_is_sent_without_what_was_erased(
         assert a.keeper.erase("name", "Erika").records == 1
 
     if meets == "sealed":
-        keeper.seal_once()
+        b.keeper.seal_once()
     if meets == "sending":
         slow.before = erase
-        keeper.seal_once()
-        keeper.send()
+        b.keeper.seal_once()
+        b.keeper.send()
     else:
         erase()
     recorded(b.root, people(["Erika"], [5], prediction_id="later"), slot="2")
-    keeper.seal_once()
-    keeper.send()
+    b.keeper.seal_once()
+    b.keeper.send()
     sql = "select inputs.name, inputs.income from loan order by inputs.income"
     expected = [("Ann", 2), ("Bob", 2), (None, 3), ("Erika", 5)]
     assert a.reader.query(sql).rows == b.reader.query(sql).rows == expected
-    assert sorted(forgotten) == ["p", "q"]
+    assert b.forgotten == {"p", "q"}
     (tombstone,) = place.sizes("erased")
     assert b"Erika" not in (place.read(tombstone) or b"")
 
@@ -387,7 +386,7 @@ def test_whoever_dies_at_any_step_what_was_erased_does_not_come_back(
 
         def erase(a: Kept = a, dying: Dying = dying) -> None:
             dying.before = lambda: None
-            a.keeper.erase("name", "Erika")
+            a.keeper.erase("name", "Erika", a.forgotten.update)
 
         if what == "merge":
             dying.before = erase
@@ -408,6 +407,7 @@ def test_whoever_dies_at_any_step_what_was_erased_does_not_come_back(
             one.keeper.compact(TOMORROW)
             assert a.reader.query(names).rows == expected, step
             assert one.keeper.erase("name", "Erika").records == 0, step
+        assert len(a.forgotten | b.forgotten) == 3, step
         if ended:
             assert step > 3
             return

@@ -25,10 +25,10 @@ from modelway.backends.parquet_files import (
     sealed_parts,
 )
 from modelway.backends.parquet_records import ParquetRecords
-from modelway.backends.parquet_sent import Forget, SentRecords
+from modelway.backends.parquet_sent import SentRecords
 from modelway.backends.parquet_tombstones import Tombstone, tombstone_of
 from modelway.domain.errors import InvalidInput, Unavailable
-from modelway.records.ports import Erased, Sealed
+from modelway.records.ports import Erased, Forget, Sealed
 
 _LOCK = ".sender.lock"
 _WORK = ".sending"
@@ -37,7 +37,7 @@ _WORK = ".sending"
 class ElsewhereRecords:
     """``RecordKeeper`` of the records below ``root``, kept by ``local`` until they are ``sent``.
 
-    ``forget`` is told of which predictions records are removed since another home has erased them.
+    ``forget`` is told where records are removed since another home has erased them.
     Every method but ``seal_once`` raises Unavailable where the place cannot be reached.
     """
 
@@ -74,7 +74,9 @@ class ElsewhereRecords:
             self._send(folder)
             return self._sent.retain(age, n_bytes)
 
-    def erase(self, column: str, value: str | float | bool) -> Erased:
+    def erase(
+        self, column: str, value: str | float | bool, forget: Forget = lambda _: None
+    ) -> Erased:
         """Remove every record made until now with ``value`` in ``column``, here and at the place.
 
         What other homes have not sent yet they send without it.
@@ -86,12 +88,12 @@ class ElsewhereRecords:
         """
         until_us = time.time_ns() // 1000
         sought = self._local.sought(column, value, until_us)
-        erasing, aside = Erasing([sought]), Erasing([sought])
+        erasing, aside = Erasing([sought], forget), Erasing([sought])
         with self._one_sender() as folder, self._sent.marked():
             tombstone = self._sent.bury(tombstone_of(sought, until_us))
             try:
                 self._local.erase_by(erasing)
-            except Unavailable:  # before anything was removed
+            except Unavailable:  # nobody is to go on with it: it is erased again
                 self._sent.withdraw(tombstone)
                 raise
             self._sent.erase(erasing, aside, folder)
@@ -120,12 +122,10 @@ class ElsewhereRecords:
 
     def _take(self, part: PartFile, buried: Sequence[Tombstone]) -> None:
         """Have the place hold a file without what was erased; an earlier copy of it is replaced."""
-        erasing = Erasing(buried)
-        rest = erasing.rest(part.path)
+        rest = Erasing(buried, self._forget).rest(part.path)
         if rest is None:
             self._sent.take(part)
             return
-        self._forget(erasing.ids)
         if not rest.num_rows:
             self._sent.drop(part)
             return

@@ -17,7 +17,7 @@ from modelway.backends.arrow_records import columns_in
 from modelway.domain.errors import InvalidInput
 from modelway.domain.signature import Datatype
 from modelway.records.policy import hashed_text
-from modelway.records.ports import Erased
+from modelway.records.ports import Erased, Forget
 
 HASHED = "hashed"
 
@@ -81,21 +81,21 @@ class Value:
 
 
 class Erasing:
-    """Removes the records that hold something ``sought``, file by file, and counts them."""
+    """Removes the records that hold something ``sought``, file by file, and counts them.
 
-    def __init__(self, sought: Sequence[Sought]) -> None:
+    ``forget`` is told of which predictions they are while they are still there: who dies then, or
+    cannot forget them, finds them again.
+    """
+
+    def __init__(self, sought: Sequence[Sought], forget: Forget = lambda _: None) -> None:
         self._sought = sought
+        self._forget = forget
         self._records = 0
         self._ids: dict[str, None] = {}
         self._known: set[str] = set()
         self._unseen = {one.column for one in sought} - set(_OWN)
         self._only_tensors: dict[str, bool] = {}
         self._n_files = 0
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The predictions of which records were removed."""
-        return tuple(self._ids)
 
     def rest(self, path: Path) -> pa.Table | None:
         """The records of a file that stay; None where all do."""
@@ -121,8 +121,9 @@ class Erasing:
         if not n:
             return None
         table = pq.read_table(path, partitioning=None)
-        self._records += n
         ids = table["prediction_id"].filter(matches).unique().to_pylist()
+        self._forget(ids)
+        self._records += n
         self._ids.update(dict.fromkeys(ids))
         return table.filter(pc.invert(matches))
 
@@ -142,7 +143,7 @@ class Erasing:
         for column, is_one in self._only_tensors.items():
             if is_one:
                 raise InvalidInput(f"{column} is a tensor: records are not erased by one")
-        return Erased(self._records, self.ids)
+        return Erased(self._records, tuple(self._ids))
 
     def _matches(
         self,

@@ -31,7 +31,7 @@ from modelway.backends.parquet_merging import (
 )
 from modelway.domain.errors import Unavailable
 from modelway.records.frames import Torn, frames_in
-from modelway.records.ports import Erased, Sealed
+from modelway.records.ports import Erased, Forget, Sealed
 from modelway.records.segments import ask_to_rotate, segments_in, taken_over
 
 _ROTATE_S = 5.0
@@ -81,14 +81,16 @@ class ParquetRecords:
             remove_files(gone)
         return len(gone)
 
-    def erase(self, column: str, value: str | float | bool) -> Erased:
+    def erase(
+        self, column: str, value: str | float | bool, forget: Forget = lambda _: None
+    ) -> Erased:
         """Remove every record with ``value`` in ``column``, for good.
 
         Raises:
             InvalidInput: no record has a column of this name, or none of it is kept.
             Unavailable: a process that records did not begin another segment in time.
         """
-        erasing = Erasing([self.sought(column, value)])
+        erasing = Erasing([self.sought(column, value)], forget)
         self.erase_by(erasing)
         return erasing.result()
 

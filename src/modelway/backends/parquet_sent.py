@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -39,6 +39,7 @@ from modelway.backends.parquet_files import (
 from modelway.backends.parquet_merging import merged_name, to_merge, too_old_or_much, write_merged
 from modelway.backends.parquet_tombstones import Tombstone
 from modelway.domain.errors import Unavailable
+from modelway.records.ports import Forget
 
 if TYPE_CHECKING:
     from modelway.backends.fsspec_place import Place
@@ -48,9 +49,6 @@ _ERASES_S = 3600
 _ERASED = "erased"
 _MERGING = "merging"
 _BELOW = ("endpoint", "date", "file")
-
-Forget = Callable[[Sequence[str]], object]
-"""Who is told, before they are removed, of which predictions records lie under a tombstone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +229,11 @@ class SentRecords:
         sources = [folder / one.last for one in files]
         if not all(self.place.get(one.name, at) for one, at in zip(files, sources, strict=True)):
             return 0  # somebody has removed the day
-        erasing = Erasing(buried)
+        erasing = Erasing(buried, forget)
         for at in sources:
             rest = erasing.rest(at)
             if rest is not None:
                 publish(at, rest.schema, [rest], rest.num_rows)
-        if erasing.ids:
-            forget(erasing.ids)
         made = folder / merged_name(sources)
         write_merged(sources, made)
         name = self._name(shelf, made.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -187,9 +187,11 @@ class Control:
             return here
         from modelway.backends.parquet_elsewhere import ElsewhereRecords
 
-        return ElsewhereRecords(
-            self.records_root, here, self._sent, lambda ids: self.store.labels.erase(ids)
-        )
+        return ElsewhereRecords(self.records_root, here, self._sent, self.forget)
+
+    def forget(self, prediction_ids: Sequence[str]) -> Mapping[str, int]:
+        """Remove what is kept of predictions beside their records; gives how much of it."""
+        return {"labels": self.store.labels.erase(prediction_ids)}
 
     @cached_property
     def _sent(self) -> SentRecords | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,15 +17,13 @@ from modelway.composition.confining import confine
 from modelway.composition.control import Control, now
 from modelway.composition.model_operations import Nothing
 from modelway.composition.operations import Operation
-from modelway.domain.errors import InvalidInput, ModelwayError, PredictionNotFound, Unavailable
+from modelway.domain.errors import InvalidInput, PredictionNotFound
 from modelway.records.labelling import split_row
 from modelway.records.policy import hashed_text
 from modelway.records.ports import ExportFormat
 
 MOST_ROWS = 100_000
 """So many rows one query gives; more of them are exported."""
-
-_NAMED_IDS = 1_000
 
 Choice = Literal["parquet", "csv", "jsonl"]
 
@@ -179,27 +178,17 @@ def _erase(control: Control, of: Erase, actor: str) -> Gone:
     detail = {"column": of.column, "value_hash": said}
     with Audited(control.store.audit, now).act(actor, "record.erase", of.column, detail) as act:
         control.store.generation.now()  # where the store is away nothing is begun
-        erased = control.keeper.erase(of.column, of.value)
-        ids = dict.fromkeys(erased.prediction_ids)
+        beside: Counter[str] = Counter()
+
+        def forget(ids: Sequence[str]) -> None:
+            beside.update(control.forget(ids))
+
+        erased = control.keeper.erase(of.column, of.value, forget)
         if of.column == "prediction_id":
-            # Labels may be of what never was recorded.
-            ids[str(of.value)] = None
-        labels = _erase_labels(control, list(ids), erased.records)
-        gone = Gone(erased.records, len(erased.prediction_ids), labels)
+            forget([str(of.value)])  # labels may be of what never was recorded
+        gone = Gone(erased.records, len(erased.prediction_ids), beside["labels"])
         act.detail |= msgspec.to_builtins(gone)
     return gone
-
-
-def _erase_labels(control: Control, ids: Sequence[str], n_records: int) -> int:
-    try:
-        return control.store.labels.erase(ids)
-    except ModelwayError as error:
-        named = ", ".join(ids[:_NAMED_IDS])
-        raise Unavailable(
-            f"{n_records} records were removed, but not the labels of {len(ids)} predictions: "
-            f"{error.message}; they are {named}",
-            hint="modelway record erase --column prediction_id --value ID removes those of one",
-        ) from error
 
 
 def _compact(control: Control, _: Nothing, __: str) -> Compacted:

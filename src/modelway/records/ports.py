@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -76,6 +76,10 @@ class Erased:
     prediction_ids: Sequence[str] = ()
 
 
+Forget = Callable[[Sequence[str]], object]
+"""Who is told of which predictions records are removed, before they are."""
+
+
 class RecordReader(Protocol):
     """Records as they are now, those not sealed yet among them; nothing is changed.
 
@@ -118,6 +122,7 @@ class RecordKeeper(Protocol):
     ``n_bytes``; gives how many files.
     ``erase`` removes every record with a value in a column (of the inputs, or ``principal`` or
     ``prediction_id``), what is not sealed yet among them; a hashed column is found by the value.
+    What ``forget`` raises keeps the records that it was told of, so that they are found again.
     """
 
     def seal_once(self) -> Sealed:
@@ -136,7 +141,7 @@ class RecordKeeper(Protocol):
         """Remove what is too old or too much."""
         ...
 
-    def erase(self, column: str, value: str | float | bool) -> Erased:
+    def erase(self, column: str, value: str | float | bool, forget: Forget) -> Erased:
         """Remove a person's records. Raises InvalidInput, Unavailable."""
         ...
 
