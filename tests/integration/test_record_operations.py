@@ -30,6 +30,7 @@ from modelway.domain.errors import (
 )
 from modelway.domain.signature import Signature, columns_named
 from modelway.settings import load_settings
+from support.jobs import new_job
 from support.recording import iris, people, recorded
 from support.running import native_bundle
 from support.shell import Shell
@@ -144,8 +145,9 @@ def test_what_is_erased_is_gone_with_its_labels_and_its_value_is_nowhere(
     asked = ("record", "erase", "--column", "name", "--value", ERIKA)
     shell(*asked, code=2)
     assert "--yes" in shell.said
-    assert shell.json(*asked, "--yes") == {"records": 1, "predictions": 1, "labels": 2}
-    assert shell.json(*asked, "--yes") == {"records": 0, "predictions": 0, "labels": 0}
+    gone = {"records": 1, "predictions": 1, "labels": 2, "jobs": 0}
+    assert shell.json(*asked, "--yes") == gone
+    assert shell.json(*asked, "--yes") == dict.fromkeys(gone, 0)
     with Control(target.settings) as control:
         assert [one.prediction_id for one in control.store.labels.of(["p", "i-0"])] == ["i-0"]
         acts = control.store.audit.acts(10)
@@ -157,10 +159,16 @@ def test_what_is_erased_is_gone_with_its_labels_and_its_value_is_nowhere(
     assert ERIKA.encode() not in everything
 
 
-def test_labels_of_what_was_never_recorded_are_erased_by_their_id(shell: Shell) -> None:
+def test_labels_and_jobs_of_what_was_never_recorded_are_erased_by_their_id(
+    shell: Shell, target: Target
+) -> None:
     shell("label", "add", "unknown", "yes")
+    with Control(target.settings) as control:
+        control.store.jobs.enqueue([new_job("unknown"), new_job("other")])
     asked = ("record", "erase", "--column", "prediction_id", "--value", "unknown", "--yes")
-    assert shell.json(*asked) == {"records": 0, "predictions": 0, "labels": 1}
+    assert shell.json(*asked) == {"records": 0, "predictions": 0, "labels": 1, "jobs": 1}
+    assert "0 labels and 0 jobs are gone" in shell(*asked)
+    assert [one["id"] for one in shell.json("job", "list")] == ["other"]
 
 
 def test_a_failed_erasure_is_in_the_trail_with_its_reason(shell: Shell, target: Target) -> None:

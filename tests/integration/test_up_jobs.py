@@ -167,6 +167,21 @@ def test_jobs_are_listed_by_state_and_page(up: Up) -> None:
     assert asked(up, "/jobs?state=nothing").status == 400
 
 
+def test_erasing_a_value_removes_the_jobs_that_were_asked_with_it(up: Up) -> None:
+    hers = {**row(1), "sepal_width": 4711.5}
+    gone, left = (submitted(up, one).json["id"] for one in (hers, row(1)))
+    for id in (gone, left):
+        ended(up, id)
+        wait_until(partial(recorded, up, id))
+    erase = ("record", "erase", "--column", "sepal_width", "--value", "4711.5", "--yes")
+    removed = {"records": 1, "predictions": 1, "labels": 0, "jobs": 1}
+    assert up.cli_json(*erase) == removed
+    for path in (f"/jobs/{gone}", f"/jobs/{gone}/result"):
+        assert asked(up, path).json["code"] == "job-not-found"
+    assert asked(up, f"/jobs/{left}/result").status == 200
+    assert up.cli_json(*erase) == dict.fromkeys(removed, 0)
+
+
 def preferring(up: Up, prefer: str, path: str = "/models/iris/predict", **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return asked(up, path, payload=row(5), headers={"prefer": prefer, **named})

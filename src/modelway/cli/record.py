@@ -86,19 +86,19 @@ def coverage_command(target: Target, as_json: bool) -> None:
 
 @command.command("erase")
 @click.option("--column", required=True, help="Column of the inputs, principal or prediction_id.")
-@click.option("--value", required=True, help="Records with this value go, and their labels.")
+@click.option("--value", required=True, help="Records with this value go.")
 @yes_option
 @on_target
 @json_option
 def erase_command(column: str, value: str, yes: bool, target: Target, as_json: bool) -> None:
-    """Remove a person's records and their labels, for good."""
+    """Remove a person's records, and their labels and jobs, for good."""
     confirmed(f"Remove every record whose {column} is {value!r}, for good?", yes=yes)
     found = target.carry_out(operations.ERASE, column=column, value=value)
     show(
         found,
         lambda one: (
-            f"{one['records']} records of {one['predictions']} predictions and "
-            f"{one['labels']} labels are gone"
+            f"{one['records']} records of {one['predictions']} predictions, "
+            f"{one['labels']} labels and {one['jobs']} jobs are gone"
         ),
         as_json=as_json,
     )

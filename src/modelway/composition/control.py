@@ -191,7 +191,11 @@ class Control:
 
     def forget(self, prediction_ids: Sequence[str]) -> Mapping[str, int]:
         """Remove what is kept of predictions beside their records; gives how much of it."""
-        return {"labels": self.store.labels.erase(prediction_ids)}
+        store = self.store
+        return {
+            "labels": store.labels.erase(prediction_ids),
+            "jobs": store.jobs.erase(prediction_ids),
+        }
 
     @cached_property
     def _sent(self) -> SentRecords | None:

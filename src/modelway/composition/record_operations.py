@@ -95,11 +95,12 @@ class Exported(msgspec.Struct, frozen=True):
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """What was erased: records, of so many predictions, and their labels."""
+    """What was erased: records, of so many predictions, and the labels and jobs of those."""
 
     records: int
     predictions: int
     labels: int
+    jobs: int
 
 
 class Compacted(msgspec.Struct, frozen=True):
@@ -185,8 +186,9 @@ def _erase(control: Control, of: Erase, actor: str) -> Gone:
 
         erased = control.keeper.erase(of.column, of.value, forget)
         if of.column == "prediction_id":
-            forget([str(of.value)])  # labels may be of what never was recorded
-        gone = Gone(erased.records, len(erased.prediction_ids), beside["labels"])
+            forget([str(of.value)])  # labels and jobs may be of what never was recorded
+        n_predictions = len(erased.prediction_ids)
+        gone = Gone(erased.records, n_predictions, beside["labels"], beside["jobs"])
         act.detail |= msgspec.to_builtins(gone)
     return gone
 
