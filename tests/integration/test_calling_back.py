@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import socket
 import threading
@@ -63,7 +64,7 @@ def clock() -> Clock:
 def telling(store: Store, server: Called) -> Telling:
     return Telling(
         AllowedUrls([server.url()]),
-        KEY,
+        lambda: [KEY],
         WebhookPost(private=False),
         lambda callback: said_of(store.jobs, callback),
         timedelta(hours=1),
@@ -94,7 +95,7 @@ def test_who_asked_is_told_how_the_job_ended(store: Store, server: Called, clock
     assert calling.once(ENDED) == 2
     assert calling.once(ENDED) == 0
     told = {one.path: one for one in server.calls}
-    assert all(one.is_signed for one in told.values())
+    assert all(one.is_signed() for one in told.values())
     good, bad = told["/hooks/a"].json, told["/hooks/b"].json
     assert good["type"] == "job.succeeded"
     assert good["data"]["id"] == "a"
@@ -117,7 +118,7 @@ def test_who_does_not_hear_is_told_again_with_the_same_id(
     assert len({one.body for one in server.calls}) == 1
     stamps = [int(one.headers["webhook-timestamp"]) for one in server.calls]
     assert stamps == sorted(stamps)
-    assert all(one.is_signed for one in server.calls)
+    assert all(one.is_signed() for one in server.calls)
     (kept,) = store.jobs.callbacks("a")
     assert (kept.told, kept.tries) == (True, 4)
 
@@ -208,6 +209,23 @@ def test_a_secret_that_cannot_be_read_is_said_and_read_later(
         secret.write_text(SECRET)
         telling.tried()
         assert (telling.trouble, len(server.calls)) == ("", 1)
+
+
+def test_a_secret_is_exchanged_while_both_sides_go_on(tmp_path: Path, server: Called) -> None:
+    newer = bytes(32)
+    lines = [f"whsec_{base64.b64encode(newer).decode()}", SECRET]
+    secret = tmp_path / "secret"
+    says = {"jobs__callbacks": server.url(), "jobs__callback_secret": str(secret)}
+    with controlled(tmp_path / HOME, **says) as control:
+        (telling,) = callbacks(control, ENDED)
+        known = []
+        for id, some in {"a": lines[1:], "b": lines, "c": lines[:1]}.items():
+            secret.write_text("\n".join(some))
+            ended(control.store, server, id)
+            telling.tried()
+            known.append([server.calls[-1].is_signed(key) for key in (newer, KEY)])
+    assert known == [[False, True], [True, True], [True, False]]
+    assert len(server.calls) == 3
 
 
 def test_no_worker_begins_that_could_not_sign(tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ def test_who_asked_for_it_is_told_of_the_end(tmp_path: Path, trained: Path) -> N
         wait_until(lambda: tried()["told"], calling_back._LEASE_S + DONE_S, tried)
         assert tried()["tries"] >= len(server.calls) >= 2
         for call in server.calls:
-            assert (call.path, call.is_signed) == ("/hooks/7?token=hidden", True)
+            assert (call.path, call.is_signed()) == ("/hooks/7?token=hidden", True)
             assert (call.json["type"], call.json["data"]) == ("job.succeeded", job)
         assert "/hooks/7" in up.cli("job", "show", job["id"]).stdout
         assert [one["callback"] for one in up.cli_json("job", "list")] == [server.url("/hooks/7")]

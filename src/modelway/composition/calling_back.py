@@ -19,7 +19,7 @@ from modelway.jobs.callbacks import AllowedUrls, Callback
 from modelway.jobs.calling_back import CallingBack, Telling
 from modelway.jobs.ports import JobStore
 from modelway.jobs.retrying import Retrying
-from modelway.jobs.webhooks import secret_of
+from modelway.jobs.webhooks import secrets_of
 from modelway.rest.job_shapes import job_shape
 from modelway.settings import JobSettings
 
@@ -32,19 +32,19 @@ def check_callbacks(settings: JobSettings) -> None:
     """Do nothing if callbacks can be told as the settings say, or there are none.
 
     Raises:
-        BadValue: a URL or the secret cannot be used.
+        BadValue: a URL or a secret cannot be used.
     """
     AllowedUrls(settings.callback_urls)
     if settings.callback_urls:
-        secret_of(settings.callback_secret)
+        secrets_of(settings.callback_secret)
 
 
 def calling_back(control: Control) -> CallingBack:
-    """What tells the callbacks of a home's store. Raises BadValue as ``check_callbacks`` does."""
+    """What tells the callbacks of a home's store. Raises BadValue where a URL cannot be used."""
     settings, jobs = control.settings.jobs, control.store.jobs
     telling = Telling(
         allowed=AllowedUrls(settings.callback_urls),
-        secret=secret_of(settings.callback_secret),
+        secrets=lambda: secrets_of(settings.callback_secret),
         post=WebhookPost(private=settings.private_callbacks),
         body=lambda callback: said_of(jobs, callback),
         lasts=timedelta(seconds=settings.callback_lasts_s),

@@ -125,9 +125,8 @@ def callbacks(control: Control, ended: threading.Event) -> list[Concern]:
     """What is told, where this process is to tell it; any number of them may at the same time."""
     if not control.settings.jobs.callback_urls:
         return []
-    # The secret may not be there yet, or be replaced by none.
-    made = cache(lambda: calling_back(control))
-    return [Concern("calling back", _CALL_BACK_S, lambda: made().once(ended))]
+    calling = calling_back(control)
+    return [Concern("calling back", _CALL_BACK_S, lambda: calling.once(ended))]
 
 
 def schedules(control: Control) -> Concern:

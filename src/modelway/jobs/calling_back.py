@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,13 +50,14 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How callbacks are told: ``body`` writes one, ``secret`` signs it, ``lasts`` bounds it.
+    """How callbacks are told: ``body`` writes one, ``secrets`` sign it, ``lasts`` bounds it.
 
-    ``body`` raises JobNotFound where there is nothing to be told any more.
+    ``body`` raises JobNotFound where there is nothing to be told any more. ``secrets`` are asked
+    for before each is taken, so that they may be exchanged: it raises BadValue where there is none.
     """
 
     allowed: AllowedUrls
-    secret: bytes
+    secrets: Callable[[], Sequence[bytes]]
     post: Post
     body: Callable[[Callback], bytes]
     lasts: timedelta
@@ -80,12 +81,14 @@ class CallingBack:
 
         Raises:
             StoreUnavailable: what is due is not known, or what came of a post could not be kept.
+            BadValue: nothing can be signed.
         """
         posts = 0
         while not ended.is_set():
+            secrets = self._telling.secrets()
             callback = self._taken()
             if callback is not None:
-                tell = partial(self._tell, callback)
+                tell = partial(self._tell, callback, secrets)
                 self._under_way[_begun(tell)] = origin_of(callback.url)
                 posts += 1
             elif not self._under_way:
@@ -110,21 +113,21 @@ class CallingBack:
         for one in ended:
             one.result()
 
-    def _tell(self, callback: Callback) -> None:
-        error, again = self._tried(callback)
+    def _tell(self, callback: Callback, secrets: Sequence[bytes]) -> None:
+        error, again = self._tried(callback, secrets)
         next_at = self._next_at(callback) if again else None
         if error is not None:
             told = "later again" if next_at is not None else "not any more"
             _log.warning("job %s: %s is not told, %s: %s", callback.job, callback.id, told, error)
         self._callbacks.settle(callback, error, next_at)
 
-    def _tried(self, callback: Callback) -> tuple[str | None, bool]:
+    def _tried(self, callback: Callback, secrets: Sequence[bytes]) -> tuple[str | None, bool]:
         """Why nobody has heard it, None where somebody has, and whether to try again."""
         telling = self._telling
         try:
             telling.allowed.check(callback.url)
             body = telling.body(callback)
-            headers = signed(telling.secret, callback.id, self._now(), body)
+            headers = signed(secrets, callback.id, self._now(), body)
             status = telling.post(callback.url, headers, body)
         except JobNotFound as error:
             return error.message, False

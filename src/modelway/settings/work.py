@@ -109,7 +109,7 @@ class JobSettings:
     callback_secret: str = setting(
         "",
         help="File with the secret that signs callbacks, as Standard Webhooks writes it: whsec_ "
-        "and the base64 of 24 to 64 bytes.",
+        "and the base64 of 24 to 64 bytes; with several, one a line, each signs.",
     )
     callback_lasts_s: float = setting(
         24 * 3600.0,
