@@ -160,6 +160,31 @@ def test_what_is_found_too_late_is_not_told(
     assert server.calls == []
 
 
+def test_a_look_up_that_hangs_takes_no_longer_than_a_post_and_one_thread(
+    server: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, asked, answers = socket.getaddrinfo, list[str](), threading.Event()
+
+    def hanging(host: Any, *rest: Any, **named: Any) -> Any:
+        if host != "hooks.example.com":
+            return known(host, *rest, **named)
+        asked.append(host)
+        answers.wait()
+        return known("127.0.0.1", *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    post = WebhookPost(private=True)
+    with monkeypatch.context() as soon:
+        soon.setattr(webhook_http, "_WHOLE_S", 0.1)
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="not found in time"):
+                post(server.url(host="hooks.example.com"), HEADERS, b"{}")
+    assert (len(asked), server.calls) == (1, [])
+    assert post(server.url(host="localhost"), HEADERS, b"{}") == 200
+    answers.set()
+    assert post(server.url(host="hooks.example.com"), HEADERS, b"{}") == 200
+
+
 def test_where_nobody_listens_nobody_is_told() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

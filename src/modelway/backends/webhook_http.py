@@ -17,11 +17,14 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
 from modelway import __version__
 from modelway.domain.errors import CallbackRefused, Unavailable
 from modelway.jobs.callbacks import USUAL_PORTS
+from modelway.jobs.calling_back import begun
 
 _CONNECT_S = 10.0
 _WHOLE_S = 30.0
@@ -42,6 +45,7 @@ class WebhookPost:
 
     def __init__(self, *, private: bool) -> None:
         self._private = private
+        self._look_ups = _LookUps()
         self._tls = ssl.create_default_context()
 
     def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -53,14 +57,14 @@ class WebhookPost:
         """
         until_s = time.monotonic() + _WHOLE_S
         asked = urlsplit(url)
-        addresses = self._addresses(url, asked)
+        addresses = self._addresses(url, asked, until_s)
         try:
             return self._posted(asked, addresses, headers, body, until_s)
         except (OSError, ValueError, http.client.HTTPException) as error:
             words = str(error) or type(error).__name__
             raise Unavailable(f"{asked.hostname} cannot be told: {words}") from error
 
-    def _addresses(self, url: str, asked: SplitResult) -> Sequence[str]:
+    def _addresses(self, url: str, asked: SplitResult, until_s: float) -> Sequence[str]:
         """Where the host is; all of it may be called."""
         host = asked.hostname or ""
         try:
@@ -68,10 +72,9 @@ class WebhookPost:
         except ValueError:
             pass
         try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = self._look_ups.addresses(host, until_s)
         except (OSError, UnicodeError) as error:
             raise Unavailable(f"{host} cannot be found: {error}") from error
-        addresses = list(dict.fromkeys([str(one[4][0]) for one in found]))
         for address in addresses:
             if not self._private and not _is_public(ipaddress.ip_address(address)):
                 raise CallbackRefused(url, f"{host} is at {address}, which is no public address")
@@ -114,6 +117,34 @@ class WebhookPost:
             ending.cancel()
             connection.close()
             connected.close()
+
+
+class _LookUps:
+    """Where hosts are.
+
+    A look-up cannot be cut short. So each has a thread, which is left alone where it takes too
+    long; and who asks for the same host meanwhile waits for that one, so that no more of them hang
+    than there are hosts.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: dict[str, Future[Sequence[str]]] = {}
+
+    def addresses(self, host: str, until_s: float) -> Sequence[str]:
+        """All of a host's. Raises OSError, also where they are not found in time, UnicodeError."""
+        with self._lock:
+            found = self._begun.get(host)
+            if found is None or found.done():
+                found = self._begun[host] = begun(partial(_looked_up, host))
+        if not wait([found], until_s - time.monotonic()).done:
+            raise TimeoutError("it was not found in time")
+        return found.result()
+
+
+def _looked_up(host: str) -> Sequence[str]:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys([str(one[4][0]) for one in found]))
 
 
 def _connected(addresses: Sequence[str], port: int, until_s: float) -> socket.socket:

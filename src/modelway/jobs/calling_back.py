@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from modelway.domain.errors import JobNotFound, ModelwayError, Unavailable
 from modelway.jobs.callbacks import AllowedUrls, Callback, Callbacks, origin_of
@@ -22,6 +22,8 @@ from modelway.jobs.retrying import Retrying
 from modelway.jobs.webhooks import signed
 
 _log = logging.getLogger("modelway.jobs")
+
+Found = TypeVar("Found")
 
 _AT_ONCE = 8
 _AT_ONE_ORIGIN = 2
@@ -89,7 +91,7 @@ class CallingBack:
             callback = self._taken()
             if callback is not None:
                 tell = partial(self._tell, callback, secrets)
-                self._under_way[_begun(tell)] = origin_of(callback.url)
+                self._under_way[begun(tell)] = origin_of(callback.url)
                 posts += 1
             elif not self._under_way:
                 break
@@ -145,17 +147,17 @@ class CallingBack:
         return next_at if next_at < callback.made_at + self._telling.lasts else None
 
 
-def _begun(work: Callable[[], None]) -> Future[None]:
+def begun(work: Callable[[], Found]) -> Future[Found]:
     """What comes of some work in a thread of its own, which keeps no process from ending."""
-    done: Future[None] = Future()
+    done: Future[Found] = Future()
 
     def run() -> None:
         try:
-            work()
+            found = work()
         except BaseException as error:  # noqa: BLE001 - it is raised where the end is looked at
             done.set_exception(error)
         else:
-            done.set_result(None)
+            done.set_result(found)
 
     threading.Thread(target=run, name="callback", daemon=True).start()
     return done
