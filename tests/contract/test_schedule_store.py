@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from modelway.batch.schedules import (
     ScheduledRun,
     ScheduleRuns,
     Schedules,
+    Tally,
 )
 from modelway.domain.errors import Conflict, InvalidInput, ScheduleNotFound
 from support.schedules import MINUTE, NOON, run, schedule
@@ -194,3 +196,49 @@ def test_the_newest_runs_are_kept_and_those_that_have_not_ended(
     assert [one.due_at for one in store.schedules.runs("nightly", 2)] == [
         NOON + (KEPT_RUNS + k) * MINUTE for k in (4, 3)
     ]
+
+
+def test_the_last_run_that_succeeded_is_kept_until_another_does(
+    store: Store, runs: ScheduleRuns
+) -> None:
+    for k in range(KEPT_RUNS + 5):
+        due = NOON + k * MINUTE
+        state = RunState.SUCCEEDED if k < 3 else RunState.FAILED
+        assert runs.enter(schedule(next_due=due), run(due, state=state, until=None), due + MINUTE)
+    found = store.schedules.runs("nightly", 1000)
+    assert len(found) == KEPT_RUNS + 1
+    assert (found[-1].due_at, found[-1].state) == (NOON + 2 * MINUTE, RunState.SUCCEEDED)
+
+
+def test_the_runs_of_a_home_are_counted_by_schedule_and_state(
+    store: Store, runs: ScheduleRuns
+) -> None:
+    ends: list[dict[str, Any]] = [
+        {"state": RunState.SUCCEEDED},
+        {"state": RunState.SUCCEEDED},
+        {"state": RunState.FAILED},
+        {"state": RunState.MISSED, "attempt": 0, "tries": 0, "dues": 7},
+        {"state": RunState.RUNNING},
+    ]
+    for k, end in enumerate(ends):
+        due = NOON + k * MINUTE
+        ended_at = None if end["state"] is RunState.RUNNING else due + MINUTE / 2
+        assert runs.enter(schedule(next_due=due), run(due, ended_at=ended_at, **end), due + MINUTE)
+    store.schedules.add(schedule("weekly"))
+    store.schedules.add(schedule("other", home="home-2"))
+    counts = {
+        RunState.SUCCEEDED: 2,
+        RunState.FAILED: 1,
+        RunState.MISSED: 7,
+        RunState.RUNNING: 1,
+    }
+    last = {
+        RunState.SUCCEEDED: NOON + 1.5 * MINUTE,
+        RunState.FAILED: NOON + 2.5 * MINUTE,
+        RunState.MISSED: NOON + 3.5 * MINUTE,
+    }
+    assert store.schedules.tallies("home-1") == {
+        "nightly": Tally(counts, last),
+        "weekly": Tally({}, {}),
+    }
+    assert store.schedules.tallies("home-3") == {}

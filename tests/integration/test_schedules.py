@@ -258,6 +258,8 @@ def test_up_runs_schedules_and_its_administration_shows_them(
         (schedule,) = json.loads(shown(folder, capsys, "status", "--json"))["schedules"]
         assert schedule == found["schedule"]
         assert up.administer("POST", "/schedules", {}).status == 405
+        counted = b'modelway_schedule_runs{schedule="pets",state="succeeded"} 1'
+        wait_until(lambda: counted in up.administer("GET", "/metrics").body)
         # What runs knows keys a moment after they are made, the last one last.
         key = deployer[-1]
         wait_until(lambda: up.administer("GET", "/schedules", key=key).status == 200)
@@ -267,6 +269,7 @@ def test_up_runs_schedules_and_its_administration_shows_them(
             assert run_command(["schedule", "remove", "pets", *reader]) == 5
         shown(folder, capsys, "schedule", "remove", "pets", *deployer)
         assert up.administer("GET", "/schedules/pets").status == 404
+        wait_until(lambda: b'"pets"' not in up.administer("GET", "/metrics").body)
 
 
 def test_a_run_under_way_ends_with_its_schedule(

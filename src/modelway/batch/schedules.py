@@ -11,14 +11,14 @@ A run is known by its schedule and the time at which it was due. Whoever runs it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 KEPT_RUNS = 100
-"""So many runs of a schedule are kept, the newest."""
+"""So many runs of a schedule are kept, the newest; and the last that succeeded."""
 
 DETAIL_CHARACTERS = 2000
 
@@ -86,6 +86,18 @@ class Ended:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The runs of a schedule that are kept, in numbers.
+
+    ``runs`` has how many there are of a state, where there are any; one that was missed counts for
+    all the dues that it stands for. ``last`` is when one ended so last, where one did.
+    """
+
+    runs: Mapping[RunState, int]
+    last: Mapping[RunState, datetime]
+
+
 class Schedules(Protocol):
     """Schedules as they stand; every method raises StoreUnavailable.
 
@@ -93,6 +105,7 @@ class Schedules(Protocol):
     ``all`` gives them in the order of their names.
     ``remove`` forgets a schedule and its runs; whoever runs one has lost its lease.
     ``runs`` gives some runs of a schedule, the latest due first.
+    ``tallies`` counts the runs of each schedule of a home, by its name.
     """
 
     def add(self, schedule: Schedule) -> None:
@@ -115,6 +128,10 @@ class Schedules(Protocol):
         """Some runs of a schedule."""
         ...
 
+    def tallies(self, home: str) -> Mapping[str, Tally]:
+        """What became of runs, in numbers."""
+        ...
+
 
 class ScheduleRuns(Protocol):
     """Runs on their way; every method raises StoreUnavailable.
@@ -123,7 +140,7 @@ class ScheduleRuns(Protocol):
     ``under_way`` gives its runs that have not ended, each with its schedule.
     ``enter`` adds a run and has its schedule be due next at another time, both or neither; False
     where somebody else did so first, or the schedule is not there any more. Of the runs before
-    it leaves the newest, and those that have not ended.
+    it leaves the newest, those that have not ended, and the last that succeeded.
     ``take`` gives a run whose lease ran out to a host, by the next attempt; None where somebody
     else has it.
     ``extend``, ``give_back`` and ``end`` are False where the attempt is not the one under way.

@@ -6,20 +6,16 @@ modelway_jobs and the rest       ``up``, which asks the store now and then
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 
 from modelway.composition.control import now
-from modelway.domain.errors import Unavailable
+from modelway.composition.store_metrics import followed
 from modelway.domain.jobs import JobState
 from modelway.jobs.ports import JobStore, QueueDepth
 from modelway.telemetry import metrics as table
 from modelway.telemetry.instruments import Gauge, Metrics
-
-_EVERY_S = 5.0
-"""How often is counted what waits: of a million jobs that takes a moment."""
 
 
 class AttemptMetrics:
@@ -41,21 +37,8 @@ class DepthMetrics:
         self._gauges: dict[str, Mapping[str, Gauge]] = {}
 
     async def follow(self, store: JobStore) -> None:
-        """Say it as the store has it, until cancelled; nothing is said while that is away.
-
-        Nor is anything said where it cannot tell for another reason, which is raised.
-        """
-        while True:
-            try:
-                depths = await asyncio.to_thread(store.depths)
-            except Unavailable:
-                self._clear()
-            except BaseException:
-                self._clear()
-                raise
-            else:
-                self.say(depths, now())
-            await asyncio.sleep(_EVERY_S)
+        """Say it as the store has it, as ``followed`` does."""
+        await followed(store.depths, lambda depths: self.say(depths, now()), self._clear)
 
     def say(self, depths: Mapping[str, QueueDepth], at: datetime) -> None:
         """Say this; of an endpoint that has no jobs any more, that there are none."""

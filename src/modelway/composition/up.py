@@ -40,6 +40,7 @@ from modelway.composition.recording import record_plan
 from modelway.composition.remembering import Memory, Remembered, begun
 from modelway.composition.running import Beside, kept_going
 from modelway.composition.running import Running as Service
+from modelway.composition.schedule_metrics import ScheduleMetrics
 from modelway.composition.securing import needs_keys
 from modelway.composition.serving import supervise
 from modelway.composition.status import status_operation
@@ -60,7 +61,7 @@ _LOOK_S = 0.5
 """How often is looked whether there is a job, as long as there was none."""
 
 _OTHER_SLOTS = 3
-"""Those of the supervisor, of the worker that answers jobs, and of jobs that wait."""
+"""Those of the supervisor, of the worker that answers jobs, and of what the store has."""
 
 _GONE_S = 10.0
 """So long is waited for an MLflow whose starter was killed; it is given 5 s to end by itself."""
@@ -114,14 +115,22 @@ def _run(home: Home, settings: Settings, say: Say, *, mlflow: bool) -> int:
         running = _running(address_of(settings, listener), place, shown)
         beside: list[Beside] = [following.follow, keyring.follow, partial(_judged, control)]
         beside.append(_children(home, control, slots.path, registry_port))
-        depths = DepthMetrics(Metrics(Slot.open(slots.path, "jobs")))
-        beside.append(lambda _: depths.follow(control.store.jobs))
+        beside.extend(_counted(control, Metrics(Slot.open(slots.path, "store"))))
         home.announce(running)
         try:
             ready = partial(_say_ready, say, running, plan.names)
             return asyncio.run(supervise(plan, listener, admin, ready, beside, extra))
         finally:
             home.leave()
+
+
+def _counted(control: Control, metrics: Metrics) -> Sequence[Beside]:
+    """What says how much there is in the store."""
+    depths, runs = DepthMetrics(metrics), ScheduleMetrics(metrics)
+    return (
+        lambda _: depths.follow(control.store.jobs),
+        lambda _: runs.follow(control.store.schedules, control.home.id),
+    )
 
 
 def _following(control: Control, plan: ServePlan, memory: Memory) -> Following:

@@ -4,10 +4,10 @@ A metric that is not in ``TABLE`` does not exist; the reference page is made fro
 Every process writes its own numbers (``slots.py``), and ``exposition.py`` puts them together: a
 counter and a histogram are sums over all slots, a gauge is what its ``across`` says.
 
-Labels are bounded: an endpoint that exists, a version cut short by ``short_version``, a code of the
-error tree, the name of a protocol. What a caller chooses freely (a path, a name that no endpoint
-has) is no label. Where a metric has more label sets than fit, the rest is one series whose labels
-all say ``other``.
+Labels are bounded: an endpoint or a schedule that exists, a version cut short by ``short_version``,
+a code of the error tree, the name of a protocol. What a caller chooses freely (a path, a name that
+no endpoint has) is no label. Where a metric has more label sets than fit, the rest is one series
+whose labels all say ``other``.
 
 Source: Prometheus documentation, "Metric and label naming"; the ``process_`` names are those of
 its client libraries.
@@ -248,6 +248,32 @@ JOB_OLDEST_SECONDS = Metric(
     ("endpoint",),
     across="max",
 )
+SCHEDULE_RUNS = Metric(
+    "modelway_schedule_runs",
+    "gauge",
+    "runs",
+    "Runs of a schedule by what became of them, of the last 100: running, succeeded, failed; of "
+    "those that were missed, how often it was due.",
+    ("schedule", "state"),
+    across="max",
+)
+SCHEDULE_LAST_SUCCESS = Metric(
+    "modelway_schedule_last_success_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "When the last run of a schedule that succeeded ended, as Unix time; there is none before the "
+    "first.",
+    ("schedule",),
+    across="max",
+)
+SCHEDULE_LAST_MISSED = Metric(
+    "modelway_schedule_last_missed_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "When it was last seen that a run of a schedule was missed, as Unix time.",
+    ("schedule",),
+    across="max",
+)
 RECORDED = Metric(
     "modelway_records_total", "counter", "requests", "Requests whose records were written."
 )
@@ -334,6 +360,9 @@ TABLE: tuple[Metric, ...] = (
     JOB_ATTEMPTS,
     JOBS,
     JOB_OLDEST_SECONDS,
+    SCHEDULE_RUNS,
+    SCHEDULE_LAST_SUCCESS,
+    SCHEDULE_LAST_MISSED,
     RECORDED,
     RECORDS_SHED,
     RECORD_FAILURES,

@@ -12,18 +12,11 @@ import pytest
 from modelway.composition.job_metrics import AttemptMetrics, DepthMetrics
 from modelway.domain.errors import BadValue, StoreUnavailable
 from modelway.jobs.ports import JobStore, QueueDepth
-from modelway.telemetry.exposition import exposition
 from modelway.telemetry.instruments import Metrics
 from modelway.telemetry.slots import Slot
+from support.metrics import shown
 
 NOW = datetime(2026, 5, 17, tzinfo=UTC)
-
-
-def shown(metrics: Metrics) -> Mapping[str, float]:
-    """What Prometheus reads, by series."""
-    lines = exposition([metrics.read()]).decode().splitlines()
-    series = [line.rpartition(" ") for line in lines if not line.startswith("#")]
-    return {name: float(value) for name, _, value in series}
 
 
 def depth(

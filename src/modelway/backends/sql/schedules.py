@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
 
 from modelway.backends.sql.columns import insert
 from modelway.backends.sql.database import Database
 from modelway.backends.sql.tables import SCHEDULE_RUNS, SCHEDULES
-from modelway.batch.schedules import KEPT_RUNS, Ended, RunState, Schedule, ScheduledRun
+from modelway.batch.schedules import KEPT_RUNS, Ended, RunState, Schedule, ScheduledRun, Tally
 from modelway.domain.errors import Conflict, ScheduleNotFound
 
 _S, _R = SCHEDULES.c, SCHEDULE_RUNS.c
@@ -66,6 +67,20 @@ class SqlSchedules:
         with self._database.reading() as connection:
             rows = connection.execute(theirs.order_by(_R.due_at.desc()).limit(n))
             return [_run(row) for row in rows]
+
+    def tallies(self, home: str) -> Mapping[str, Tally]:
+        """The runs of each schedule of a home in numbers."""
+        counted = select(
+            _S.name,
+            _R.state,
+            func.sum(_R.dues).label("n"),
+            func.max(_R.ended_at).label("last"),
+        )
+        joined = counted.outerjoin_from(SCHEDULES, SCHEDULE_RUNS, _R.schedule == _S.name)
+        lines = joined.where(_S.home == home).group_by(_S.name, _R.state)
+        with self._database.reading() as connection:
+            rows = connection.execute(lines.order_by(_S.name)).all()
+        return {name: _tally(list(some)) for name, some in groupby(rows, lambda row: row.name)}
 
 
 class SqlScheduleRuns:
@@ -166,7 +181,12 @@ def _forget_old(connection: Connection, schedule: str) -> None:
     kept = select(_R.due_at).where(theirs).order_by(_R.due_at.desc())
     oldest = connection.execute(kept.offset(KEPT_RUNS).limit(1)).scalar_one_or_none()
     if oldest is not None:
-        old = delete(SCHEDULE_RUNS).where(theirs, _R.due_at <= oldest, ~_UNDER_WAY)
+        # Whoever waits for a success is to know since when, however often it failed since.
+        succeeded = select(func.max(_R.due_at)).where(theirs, _R.state == RunState.SUCCEEDED.value)
+        last = connection.execute(succeeded).scalar_one_or_none()
+        old = delete(SCHEDULE_RUNS).where(
+            theirs, _R.due_at <= oldest, ~_UNDER_WAY, _R.due_at != last
+        )
         connection.execute(old)
 
 
@@ -178,6 +198,13 @@ def _kept(detail: str) -> str:
 def _schedule(row: Any) -> Schedule:
     arguments = msgspec.json.decode(row["arguments"], type=tuple[str, ...])
     return Schedule(**{**row, "arguments": arguments})
+
+
+def _tally(rows: Sequence[Any]) -> Tally:
+    """What the lines of a schedule say, one a state; one without runs has a line with none."""
+    runs = {RunState(row.state): int(row.n) for row in rows if row.state is not None}
+    last = {RunState(row.state): row.last for row in rows if row.last is not None}
+    return Tally(runs, last)
 
 
 def _run(row: Row[Any]) -> ScheduledRun:
