@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -36,6 +37,16 @@ with open_store(sys.argv[1]) as store:
             store.jobs.wait(["a", "b"], 1)
 """
 
+HOLDER = """
+import sys
+from modelway.backends.sql.store import open_store
+with open_store(sys.argv[1]) as store:
+    leased = store.jobs.lease(["a", "b"], 16, 2**20, "holder", 0.5)
+    print(len(leased), flush=True)
+    sys.stdin.read()
+"""
+"""Is killed while it has leases; of the others nobody knows what they do at that moment."""
+
 
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
@@ -53,9 +64,11 @@ def test_every_job_ends_once_and_none_is_lost(url: str, tmp_path: Path) -> None:
             command = [sys.executable, "-W", "error", "-c", WORKER, url, name]
             return subprocess.Popen(command, stdout=ends, stderr=subprocess.PIPE, text=True)
 
+        first = [new_job(endpoint="a") for _ in range(AT_ONCE)]
+        kept = [one.id for one in store.jobs.enqueue(first)]
+        held = leased_and_killed(url)
         workers = [begun(f"w{n}") for n in range(WORKERS)]
         try:
-            kept: list[str] = []
             kills = 0
             while len(kept) < JOBS:
                 jobs = [new_job(endpoint=chance.choice("ab")) for _ in range(AT_ONCE)]
@@ -83,3 +96,19 @@ def test_every_job_ends_once_and_none_is_lost(url: str, tmp_path: Path) -> None:
     once = "SELECT job FROM modelway_job_attempts WHERE outcome = 'succeeded'"
     assert sorted(job for (job,) in rows_of(url, once)) == sorted(kept)
     assert rows_of(url, "SELECT COUNT(*) FROM modelway_job_payloads") == [(2 * JOBS,)]
+    lapsed = "SELECT outcome FROM modelway_job_attempts WHERE worker = 'holder'"
+    assert rows_of(url, lapsed) == [("lapsed",)] * held
+
+
+def leased_and_killed(url: str) -> int:
+    """A process leases some jobs and is killed; gives how many."""
+    command = [sys.executable, "-W", "error", "-c", HOLDER, url]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        said = holder.stdout.readline()
+        holder.kill()
+        _, error = holder.communicate()
+    assert said, error
+    held = int(said)
+    assert held > 0
+    return held
