@@ -9,7 +9,6 @@ Source: fsspec, "API Reference"; Amazon S3, "Data consistency model".
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
 from modelway.domain.addresses import shown_url
+from modelway.domain.disk import synced
 from modelway.domain.errors import BadValue, MissingExtra, ModelwayError, Unavailable
 
 _ARRIVING = ".arriving"
@@ -137,14 +137,14 @@ class Place:
         try:
             yield arriving
             if is_disk:
-                _sync(arriving)
+                synced(arriving)
             self._files.mv(arriving, self.path(name))
         except BaseException:
             with suppress(Exception):
                 self._files.rm_file(arriving)
             raise
         if is_disk:
-            _sync(self._files._parent(self.path(name)))
+            synced(self._files._parent(self.path(name)))
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -205,12 +205,3 @@ def _without(scheme: str, shown: str, setting: str) -> ModelwayError:
         return MissingExtra(_EXTRAS[scheme], "s3", f"{setting} at {shown}")
     said = known_implementations.get(scheme, {}).get("err", f"a driver for {scheme}:// is missing")
     return BadValue(f"{setting}: {shown} needs a driver that is not installed", hint=str(said))
-
-
-def _sync(path: str) -> None:
-    """Have the disk hold what was written to a file, or which files are in a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelway.backends.arrow_records import Shelf
+from modelway.domain.disk import synced
 from modelway.records.segments import OPENING, ROTATE, SEGMENTS, SUFFIX, segments_in, taken_over
 
 REPLACES = b"modelway.replaces"
@@ -183,16 +184,7 @@ def publish(
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk know which files are in the folder."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    synced(path.parent)
 
 
 def remove_files(paths: Iterable[Path]) -> None:

@@ -21,7 +21,6 @@ from modelway.backends.parquet_files import (
     publish,
     remove_files,
     sealed_parts,
-    sync_folder,
 )
 from modelway.backends.parquet_merging import (
     merged_name,
@@ -29,6 +28,7 @@ from modelway.backends.parquet_merging import (
     too_old_or_much,
     write_merged,
 )
+from modelway.domain.disk import synced
 from modelway.domain.errors import Unavailable
 from modelway.records.frames import Torn, frames_in
 from modelway.records.ports import Erased, Forget, Sealed
@@ -135,7 +135,7 @@ class ParquetRecords:
             publish(path, table.schema, [table], table.num_rows)
             n += table.num_rows
         segment.unlink()
-        sync_folder(segment.parent)
+        synced(segment.parent)
         return n, torn.stretches
 
     def _let_rotate(self) -> list[Path]:

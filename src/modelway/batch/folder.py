@@ -21,6 +21,7 @@ import msgspec
 
 from modelway.batch.manifest import Manifest, Over, decoded, encoded, read_as
 from modelway.batch.parts import Done
+from modelway.domain.disk import synced
 from modelway.domain.errors import Conflict, InvalidInput
 
 _TEMPORARY = ".tmp"
@@ -151,14 +152,6 @@ def temporary(path: Path) -> Path:
 
 def published(part: Path, path: Path) -> None:
     """Bring a file that was written to the disk, and to its name."""
-    _synced(part)
+    synced(part)
     part.replace(path)
-    _synced(path.parent)
-
-
-def _synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    synced(path.parent)
