@@ -61,19 +61,10 @@ class CsvReader:
         kept = names if self.kept is None else self.kept
         row, line = span.first_row, span.first_line
         for block in blocks(path, span.start, span.end, len(names)):
-            held = _Held([], [], [], [])
-            for record, cells, why in _records(block, len(names)):
-                if cells is None:
-                    held.damaged.append(damaged(row, line, "malformed-line", why, record.text))
-                elif cells:
-                    held.add(cells, row, line)
-                row += not record.is_empty
-                line += record.n_lines
-                if len(held.cells) == batch_rows:
-                    yield self._rows(names, kept, held)
-                    held = _Held([], [], [], [])
-            if held.cells or held.damaged:
+            for held in _held(block, len(names), row, line, batch_rows):
                 yield self._rows(names, kept, held)
+            row += block.n_records
+            line += block.n_lines
 
     def _rows(self, names: Sequence[str], kept: Sequence[str], held: _Held) -> CsvRows:
         return CsvRows(
@@ -94,6 +85,12 @@ class _Held:
         self.cells.append(cells)
         self.numbers.append(number)
         self.lines.append(line)
+
+    def add_all(self, rows: Sequence[Sequence[str]], number: int, line: int) -> None:
+        """Rows more, each a line; the first is this one."""
+        self.cells.extend(rows)
+        self.numbers.extend(range(number, number + len(rows)))
+        self.lines.extend(range(line, line + len(rows)))
 
 
 @dataclass(frozen=True)
@@ -144,12 +141,38 @@ class CsvRows:
         return Fault(self.numbers[place], self.lines[place], values=values)
 
 
-def _records(block: Block, width: int) -> Iterator[tuple[Record, Sequence[str] | None, str]]:
+def _held(block: Block, width: int, row: int, line: int, most_rows: int) -> Iterator[_Held]:
+    """What a block has, so many rows at a time; its first record is this row and this line."""
+    whole = read_whole(block, width)
+    if block.plain and whole is not None:  # each line is a row
+        for k in range(0, len(whole), most_rows):
+            held = _Held([], [], [], [])
+            held.add_all(whole[k : k + most_rows], row + k, line + k)
+            yield held
+        return
+    held = _Held([], [], [], [])
+    for record, cells, why in _records(block, whole, width):
+        if cells is None:
+            held.damaged.append(damaged(row, line, "malformed-line", why, record.text))
+        elif cells:
+            held.add(cells, row, line)
+        row += not record.is_empty
+        line += record.n_lines
+        if len(held.cells) == most_rows:
+            yield held
+            held = _Held([], [], [], [])
+    if held.cells or held.damaged:
+        yield held
+
+
+def _records(
+    block: Block, whole: list[list[str]] | None, width: int
+) -> Iterator[tuple[Record, Sequence[str] | None, str]]:
     """The records of a block, their cells, and what is wrong where there are none.
 
-    An empty record has no cells, and nothing is wrong with it.
+    ``whole`` has all cells, where none are damaged. An empty record has no cells, and nothing is
+    wrong with it.
     """
-    whole = read_whole(block, width)
     records = block.records
     if block.plain:
         records = [Record(line, 1) for line in lines_of(block.data)]
