@@ -485,7 +485,7 @@ class TestReading:
         for kept in ("payloads", "callbacks", "attempts", "outbox"):
             found = rows_of(url, f"SELECT DISTINCT job FROM modelway_job_{kept}")
             assert set(found) <= {("other",)}, kept
-        assert store.jobs.extend([leased["runs"]], 60.0) == set()
+        assert store.jobs.extend([held(leased["runs"])], 60.0) == set()
         assert store.jobs.complete([succeeded(leased["runs"])]) == set()
         assert store.jobs.ended(["runs"]) == {"runs"}
         assert store.jobs.erase(ids) == 0

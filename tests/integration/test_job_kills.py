@@ -41,7 +41,7 @@ HOLDER = """
 import sys
 from modelway.backends.sql.store import open_store
 with open_store(sys.argv[1]) as store:
-    leased = store.jobs.lease(["a", "b"], 16, 2**20, "holder", 0.5)
+    leased = store.jobs.lease({"a": 16, "b": 16}, 2**20, "holder", 0.5)
     print(len(leased), flush=True)
     sys.stdin.read()
 """

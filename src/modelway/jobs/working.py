@@ -225,6 +225,9 @@ class Worker:
 
     async def _answered(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
         """Have jobs answered; what is raised is told of those that have no answer by then."""
+        jobs = [one for one in jobs if not one.is_over]
+        if not jobs:  # it was cancelled while others were awaited
+            return
         tries = jobs[0].job.tries - 1
         if tries >= max(self._retrying.attempts, ALONE_FROM):
             words = f"{tries} attempts ended without an answer: their workers died"
