@@ -381,7 +381,8 @@ class TestReading:
         at = now()
         for n in range(6):
             endpoint = "loan" if n % 2 else "iris"
-            job = new_job(f"j{n}", endpoint=endpoint, created_at=at + n * SOON)
+            created_at = at + n * SOON
+            job = new_job(f"j{n}", endpoint=endpoint, priority=9 - n, created_at=created_at)
             store.jobs.enqueue([job])
         store.jobs.cancel("j3")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,10 +60,8 @@ class SqlJobStore:
             last = None if before is None else _row(connection, before)
             if last is not None and endpoint not in (None, last.endpoint):
                 raise JobNotFound(last.id)
-            for one in JobState if state is None else (state,):
-                rows = select(JOBS).where(_J.state == one.value)
-                if endpoint is not None:
-                    rows = rows.where(_J.endpoint == endpoint)
+            for place in _places(state, endpoint):
+                rows = select(JOBS).where(place)
                 if last is not None:
                     rows = rows.where(_older(last))
                 newest = rows.order_by(_J.created_at.desc(), _J.id.desc()).limit(n)
@@ -167,6 +165,17 @@ def _row(connection: Connection, job_id: str) -> Row[Any]:
     if row is None:
         raise JobNotFound(job_id)
     return row
+
+
+def _places(state: JobState | None, endpoint: str | None) -> Iterator[ColumnElement[bool]]:
+    """Where the jobs in a state lie, each place in the order of their age in one index."""
+    for one in JobState if state is None else (state,):
+        if endpoint is None:
+            yield _J.state == one.value
+            continue
+        queued = range(DELAYED + 1)
+        for lane in queued if one is JobState.QUEUED else (LANES[one],):
+            yield and_(_J.endpoint == endpoint, _J.lane == lane)
 
 
 def _older(job: Row[Any]) -> ColumnElement[bool]:
