@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from modelway.backends.sql.jobs import store as jobs_store
 from modelway.backends.sql.store import Store
 from modelway.domain.errors import IllegalTransition
 from modelway.domain.jobs import JobState
@@ -14,11 +15,17 @@ from support.jobs import failed, lease, new_job, now, succeeded
 
 URL = "https://hooks.example.com/jobs?of=7"
 SOON = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 
 
 def taken(store: Store, n: int = 100, lease_s: float = 60.0) -> list[Callback]:
     callbacks: Callbacks = store.jobs
     return list(callbacks.take(n, now() + SOON, lease_s))
+
+
+def left(store: Store) -> set[str]:
+    """The ids of the jobs that are there."""
+    return {one.id for one in store.jobs.page(None, None, None, 99)}
 
 
 def ended(store: Store, *ids: str) -> None:
@@ -129,8 +136,39 @@ def test_what_is_queued_again_is_owed_when_it_ends_again(store: Store) -> None:
     assert len(taken(store)) == 2
 
 
-def test_they_are_forgotten_with_their_job(store: Store) -> None:
-    ended(store, "a")
-    assert store.jobs.forget(now() + SOON) == 1
-    assert store.jobs.callbacks("a") == []
+def test_they_are_forgotten_with_their_job_once_nobody_is_to_be_told(store: Store) -> None:
+    since = now()
+    ended(store, "told", "later", "given up", "untried")
+    owed = {one.job: one for one in taken(store) if one.job != "untried"}
+    store.jobs.settle(owed["told"], None, None)
+    store.jobs.settle(owed["given up"], "it answers 410", None)
+    store.jobs.settle(owed["later"], "it answers 503", now() + HOUR)
+    assert store.jobs.forget(now() + SOON, since) == 2
+    assert left(store) == {"later", "untried"}
+    assert store.jobs.callbacks("told") == store.jobs.callbacks("given up") == []
+    assert store.jobs.result("later") is not None
+    store.jobs.settle(owed["later"], None, None)
+    assert store.jobs.forget(now() + SOON, since) == 1
+    # Whoever was to tell of it does not any more, or would have by then.
+    assert store.jobs.forget(now() + SOON, now()) == 1
+    assert left(store) == set()
+    assert store.jobs.callbacks("untried") == []
     assert taken(store) == []
+
+
+def test_one_that_is_owed_keeps_no_other_job_from_being_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_store, "_FORGOTTEN", 2)
+    since = now()
+    for owed in ("a", "bc", "def", "ghij"):  # some of them at the same moment, and in a row
+        at = now()
+        store.jobs.enqueue([new_job(f"{id}-owed", created_at=at, callback=URL) for id in owed])
+        store.jobs.enqueue([new_job(f"{id}-{owed}", created_at=at) for id in owed])
+    for id in ("a-owed", "a-a"):
+        store.jobs.cancel(id)
+    store.jobs.complete([succeeded(one) for one in lease(store)])
+    assert store.jobs.forget(now() + SOON, since) == 10
+    assert len(left(store)) == 10
+    assert {id.partition("-")[2] for id in left(store)} == {"owed"}
+    assert store.jobs.forget(now() + SOON, since) == 0

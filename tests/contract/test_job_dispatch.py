@@ -165,7 +165,7 @@ class TestAnnouncing:
     def test_what_is_forgotten_is_not_announced_any_more(self, store: Store) -> None:
         store.jobs.enqueue([new_job("a"), new_job("b")])
         store.jobs.cancel("a")
-        assert store.jobs.forget(now()) == 1
+        assert store.jobs.forget(now(), now()) == 1
         assert told(store) == ["b"]
 
 

@@ -465,8 +465,8 @@ class TestReading:
         done = lease(store, 2)
         store.jobs.complete([succeeded(done[0])])
         store.jobs.fail([failed(done[1])])
-        assert store.jobs.forget(now() - timedelta(hours=1)) == 0
-        assert store.jobs.forget(now()) == 2
+        assert store.jobs.forget(now() - timedelta(hours=1), now()) == 0
+        assert store.jobs.forget(now(), now()) == 2
         assert [one.id for one in store.jobs.page(None, None, None, 9)] == ["c"]
         assert store.jobs.result("a") is None
         assert rows_of(url, "SELECT job FROM modelway_job_payloads") == [("c",)]

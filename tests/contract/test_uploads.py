@@ -66,7 +66,7 @@ def test_nothing_of_an_upload_is_forgotten_with_a_job(store: Store, url: str) ->
     store.jobs.enqueue([new_job("a")])
     store.jobs.cancel("a")
     store.uploads.add(upload("a"), CONTENT, MOST)
-    assert store.jobs.forget(now() + HOUR) == 1
+    assert store.jobs.forget(now() + HOUR, now()) == 1
     assert store.uploads.get("a", None, now()) == CONTENT
     parts = rows_of(url, "SELECT part FROM modelway_job_payloads WHERE job = 'a'")
     assert parts == [("upload",)]

@@ -6,6 +6,7 @@ import base64
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,8 +20,9 @@ from modelway.backends.sql.store import Store, open_store
 from modelway.backends.webhook_http import WebhookPost
 from modelway.composition.calling_back import said_of
 from modelway.composition.job_operations import CANCEL, LIST, RETRY, SHOW, OfJob, SomeJobs
-from modelway.composition.tending import callbacks
-from modelway.domain.jobs import Payload
+from modelway.composition.tending import callbacks, forget_jobs
+from modelway.domain.errors import JobNotFound
+from modelway.domain.jobs import JobState, Payload
 from modelway.jobs.callbacks import AllowedUrls
 from modelway.jobs.calling_back import CallingBack, Telling
 from modelway.jobs.ports import Succeeded
@@ -226,6 +228,36 @@ def test_a_secret_is_exchanged_while_both_sides_go_on(tmp_path: Path, server: Ca
             known.append([server.calls[-1].is_signed(key) for key in (newer, KEY)])
     assert known == [[False, True], [True, True], [True, False]]
     assert len(server.calls) == 3
+
+
+def test_a_job_is_kept_until_who_was_away_has_been_told(tmp_path: Path, server: Called) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    says = {"jobs__callbacks": server.url(), "jobs__callback_secret": str(secret)}
+    with controlled(tmp_path / HOME, jobs__keep_s=1, **says) as control:
+        server.answers = [503]
+        ended(control.store, server, "a")
+        (telling,) = callbacks(control, ENDED)
+        telling.tried()
+        time.sleep(1.1)
+        forget_jobs(control)
+        assert control.store.jobs.get("a").state is JobState.SUCCEEDED
+        (one,) = control.store.jobs.callbacks("a")
+        control.store.jobs.settle(one, one.error, now())  # who was away is there again
+        telling.tried()
+        assert server.calls[-1].json["data"]["response"] == [2]
+        forget_jobs(control)
+        with pytest.raises(JobNotFound):
+            control.store.jobs.get("a")
+
+
+def test_a_job_is_not_kept_for_longer_than_callbacks_last(tmp_path: Path, server: Called) -> None:
+    keeps = {"jobs__keep_s": 1, "jobs__callback_lasts_s": 1}
+    with controlled(tmp_path / HOME, **keeps) as control:
+        ended(control.store, server, "a")
+        time.sleep(1.1)
+        forget_jobs(control)
+        assert control.store.jobs.callbacks("a") == []
 
 
 def test_no_worker_begins_that_could_not_sign(tmp_path: Path) -> None:

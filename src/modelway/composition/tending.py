@@ -162,8 +162,10 @@ def say_where_bundles_are(control: Control) -> None:
 
 def forget_jobs(control: Control) -> None:
     """Remove jobs that ended long ago, with what was sent and answered."""
-    control.store.jobs.forget(now() - timedelta(seconds=control.settings.jobs.keep_s))
-    control.store.uploads.forget(now())
+    settings, at = control.settings.jobs, now()
+    keep, lasts = timedelta(seconds=settings.keep_s), timedelta(seconds=settings.callback_lasts_s)
+    control.store.jobs.forget(at - keep, at - lasts)
+    control.store.uploads.forget(at)
 
 
 def send_records(control: Control) -> None:

@@ -191,6 +191,7 @@ class JobStore(Protocol):
     ``retry`` queues a job that failed or was cancelled again, with all its attempts to come and
     as much time as it had at first.
     ``forget`` removes jobs that ended before a time, with their inputs and results; gives how many.
+    Those that ended since ``owed_since`` it leaves while a callback of them is owed.
     """
 
     def get(self, job_id: str) -> Job:
@@ -219,6 +220,6 @@ class JobStore(Protocol):
         """Queue a job again. Raises JobNotFound, IllegalTransition."""
         ...
 
-    def forget(self, ended_before: datetime) -> int:
+    def forget(self, ended_before: datetime, owed_since: datetime) -> int:
         """Remove what ended."""
         ...

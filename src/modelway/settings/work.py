@@ -32,7 +32,8 @@ class JobSettings:
     )
     keep_s: float = setting(
         24 * 3600.0,
-        help="How long a job is kept once it is done, with its result.",
+        help="How long a job is kept once it is done, with its result; longer while somebody is "
+        "to be called back.",
         unit="seconds",
         minimum=1,
         maximum=366 * 24 * 3600,

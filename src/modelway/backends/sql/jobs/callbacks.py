@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from modelway.backends.sql.columns import insert
 from modelway.backends.sql.database import Database
@@ -16,6 +28,11 @@ from modelway.domain.jobs import JobState
 from modelway.jobs.callbacks import Callback
 
 _C = JOB_CALLBACKS.c
+_OWED = select(_C.job).where(
+    _C.job.in_(bindparam("jobs", expanding=True)),
+    _C.due_at.is_not(None),
+    _C.made_at >= bindparam("since"),
+)
 _ERROR_CHARACTERS = 1000
 
 
@@ -36,6 +53,11 @@ def owe(connection: Connection, jobs: Sequence[Row[Any]], state: JobState, at: d
         if job.callback is not None
     ]
     insert(connection, JOB_CALLBACKS, rows)
+
+
+def owed(connection: Connection, jobs: Sequence[str], since: datetime) -> set[str]:
+    """Those of some jobs whose end, which was then or later, somebody is yet to be told of."""
+    return set(connection.scalars(_OWED, {"jobs": jobs, "since": since}))
 
 
 def forget(connection: Connection, jobs: Sequence[str], *, untold: bool = False) -> None:

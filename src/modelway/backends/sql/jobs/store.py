@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, or_, select
 
 from modelway.backends.sql.database import Database
 from modelway.backends.sql.jobs import callbacks, payloads
@@ -127,21 +127,23 @@ class SqlJobStore:
             callbacks.forget(connection, [job_id], untold=True)  # it has not ended any more
             return job_of(_row(connection, job_id))
 
-    def forget(self, ended_before: datetime) -> int:
-        """Remove jobs that ended before a time, with all that belongs to them; gives how many."""
+    def forget(self, ended_before: datetime, owed_since: datetime) -> int:
+        """Remove jobs that ended before a time, with all that belongs to them; gives how many.
+
+        Those that ended since ``owed_since``, and of which somebody is yet to be told, are left.
+        """
         forgotten = 0
         for state in (one for one in JobState if one.is_done):
-            # A job ended after it was handed in: the index by that time finds all of them.
-            ended = and_(_J.created_at < ended_before, _J.ended_at < ended_before)
-            old = select(_J.id).where(_J.state == state.value, ended).order_by(_J.created_at)
+            last: Row[Any] | None = None
             while True:
                 with self._database.writing() as connection:
-                    some = old.limit(_FORGOTTEN).with_for_update(skip_locked=True)
-                    ids = connection.scalars(some).all()
+                    some = _ended(connection, state, ended_before, last)
+                    ids = _untold(connection, [row.id for row in some], owed_since)
                     _remove(connection, ids)
                 forgotten += len(ids)
-                if len(ids) < _FORGOTTEN:
+                if len(some) < _FORGOTTEN:
                     break
+                last = some[-1]
         return forgotten
 
     def erase(self, ids: Collection[str]) -> int:
@@ -157,7 +159,7 @@ class SqlJobStore:
 
 
 _FORGOTTEN = 1000
-"""How many are removed in one transaction: others want to write meanwhile."""
+"""How many are looked at in one transaction: others want to write meanwhile."""
 
 
 def _row(connection: Connection, job_id: str) -> Row[Any]:
@@ -215,6 +217,27 @@ def _depth(connection: Connection, endpoint: str) -> QueueDepth:
         dead=lanes.get(LANES[JobState.FAILED], 0),
         oldest=min((row.oldest for row in waiting), default=None),
     )
+
+
+def _ended(
+    connection: Connection, state: JobState, before: datetime, last: Row[Any] | None
+) -> Sequence[Row[Any]]:
+    """Some jobs that ended so before a time, held, in the order of the index; behind ``last``."""
+    # A job ended after it was handed in: the index by that time finds all of them.
+    at = _J.created_at
+    ended = and_(at < before, _J.ended_at < before)
+    old: Select[Any] = select(_J.id, at).where(_J.state == state.value, ended)
+    if last is not None:
+        behind = or_(at > last.created_at, _J.id > last.id)
+        old = old.where(at >= last.created_at, behind)
+    some = old.order_by(at, _J.id).limit(_FORGOTTEN).with_for_update(skip_locked=True)
+    return connection.execute(some).all()
+
+
+def _untold(connection: Connection, ids: Sequence[str], since: datetime) -> list[str]:
+    """Those of some jobs of which nobody is to be told any more."""
+    owed = {one for some in portions(ids) for one in callbacks.owed(connection, some, since)}
+    return [id for id in ids if id not in owed]
 
 
 def _remove(connection: Connection, ids: Sequence[str]) -> None:
