@@ -109,6 +109,20 @@ def test_who_asked_is_told_how_the_job_ended(store: Store, server: Called, clock
     assert store.jobs.callbacks("a")[0].told
 
 
+def test_who_asked_is_told_that_the_job_was_cancelled_and_not_what_failed_before(
+    store: Store, server: Called, clock: Clock
+) -> None:
+    store.jobs.enqueue([new_job("a", callback=server.url())])
+    store.jobs.fail([failed(one, now()) for one in lease(store)])
+    assert store.jobs.cancel("a").error_code == "predict-failed"
+    clock.at = now()
+    CallingBack(store.jobs, telling(store, server), clock).once(ENDED)
+    (call,) = server.calls
+    assert call.json["type"] == "job.cancelled"
+    said = "the job was cancelled before it was answered"
+    assert call.json["data"]["error"] == {"code": "job-cancelled", "message": said}
+
+
 def test_who_does_not_hear_is_told_again_with_the_same_id(
     store: Store, server: Called, clock: Clock
 ) -> None:

@@ -20,7 +20,11 @@ from modelway.rest.problems import told_of_job
 from modelway.rest.uploads import UploadPort
 
 _RETRY_AFTER = (b"retry-after", b"1")
-_WITHOUT_ANSWER = (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED)
+_WITHOUT_ANSWER = {
+    JobState.FAILED: "the job has failed",
+    JobState.CANCELLED: "the job was cancelled before it was answered",
+    JobState.EXPIRED: "the time of the job was over before it was answered",
+}
 
 
 class JobPort(Protocol):
@@ -117,13 +121,15 @@ def job_shape(job: Job, result: Payload | None = None) -> dict[str, Any]:
     if result is not None and result.media_type == JSON.decode():
         shape["response"] = msgspec.Raw(result.content)
     elif job.state in _WITHOUT_ANSWER:
-        code = job.error_code or f"job-{job.state}"
-        shape["error"] = {"code": code, "message": why(job) or f"the job is {job.state}"}
+        # Of one that was cancelled or expired an earlier attempt may have failed: not for that.
+        code = job.error_code if job.state is JobState.FAILED else None
+        message = why(job) or _WITHOUT_ANSWER[job.state]
+        shape["error"] = {"code": code or f"job-{job.state}", "message": message}
     return shape
 
 
 def why(job: Job) -> str | None:
-    """Why a job failed last, as far as a caller may know it; None where it did not."""
-    if job.error is None:
+    """Why a job has failed, as far as a caller may know it; None where it has not."""
+    if job.state is not JobState.FAILED or job.error is None:
         return None
     return told_of_job(job.id, job.error_code or "", job.error)

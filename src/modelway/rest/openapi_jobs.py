@@ -90,7 +90,8 @@ def job_schemas() -> Schema:
         "error": {
             "type": "object",
             "properties": {"code": _TEXT, "message": _TEXT},
-            "description": "Why the last attempt gave no answer.",
+            "description": "Why there is no answer: the last attempt's error, `job-cancelled` or "
+            "`job-expired`.",
         },
     }
     page = {
