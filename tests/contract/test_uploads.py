@@ -54,6 +54,28 @@ def test_what_is_over_is_not_given_and_is_forgotten(store: Store) -> None:
     assert store.uploads.get("stays", None, now()) == CONTENT
 
 
+def test_what_was_taken_back_holds_nothing_more(store: Store, url: str) -> None:
+    store.jobs.enqueue([new_job("a")])
+    large = Payload(bytes(600_000), JSON)
+    store.uploads.add(upload("a", "key k1"), large, MOST)
+    store.uploads.add(upload("b"), CONTENT, MOST)
+    store.uploads.add(upload("over", "key k1", lasts=-HOUR), CONTENT, MOST)
+    for id, principal in (("a", "key k2"), ("a", None), ("b", "key k1"), ("over", "key k1")):
+        with pytest.raises(UploadNotFound):
+            store.uploads.remove(id, principal, now())
+    assert store.uploads.get("a", "key k1", now()) == large
+    with pytest.raises(QueueFull):
+        store.uploads.add(upload("c", "key k1"), large, MOST)
+    store.uploads.remove("a", "key k1", now())
+    store.uploads.add(upload("c", "key k1"), large, MOST)
+    for refused in (store.uploads.get, store.uploads.remove):
+        with pytest.raises(UploadNotFound):
+            refused("a", "key k1", now())
+    parts = rows_of(url, "SELECT part FROM modelway_job_payloads WHERE job = 'a'")
+    assert parts == [("input",)]
+    assert store.uploads.get("b", None, now()) == CONTENT
+
+
 def test_nothing_of_a_job_is_forgotten_with_an_upload(store: Store, url: str) -> None:
     store.jobs.enqueue([new_job("a")])
     store.uploads.add(upload("a", lasts=-HOUR), CONTENT, MOST)

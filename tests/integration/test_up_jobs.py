@@ -330,6 +330,10 @@ def test_what_was_sent_once_is_named_by_many_jobs(up: Up) -> None:
     refused = asked(up, "/models/iris/jobs", payload={"upload": strange}, headers=reference)
     assert (refused.status, refused.json["code"]) == (422, "signature-mismatch")
     assert asked(up, "/predict", **named).status == 422  # it is for jobs alone
+    waits = asked(up, "/models/iris/jobs", **named).json["id"]
+    assert asked(up, f"/uploads/{kept.json['id']}", method="DELETE").status == 204
+    assert asked(up, "/models/iris/jobs", **named).json["code"] == "upload-not-found"
+    assert ended(up, waits)["state"] == "succeeded"
 
 
 def numbers(answer: Any) -> dict[str, float]:

@@ -303,6 +303,11 @@ def test_what_is_of_another_endpoint_or_caller_is_as_if_it_were_not_there(
     for key, status in ((mine, 202), (kept.keys["predict"], 404), (others, 403)):
         taken = said(key, "POST", "/models/iris/jobs", reference, REFERENCE.decode())
         assert taken.status == status, taken.body
+    path = f"/uploads/{upload.json['id']}"
+    for key, status in ((kept.keys["predict"], 404), (kept.keys["read"], 403), (mine, 204)):
+        assert said(key, "DELETE", path).status == status
+    gone = said(mine, "DELETE", path)
+    assert (gone.status, gone.json["code"]) == (404, "upload-not-found")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ _HTTP: Mapping[Rule, str] = {
     _READ_ALL: "GET /v2/models/stats",
     _READ_ONE: "GET /v2/models/{name}/stats  GET /v2/models/{name}/versions/{version}/stats",
     _LABEL_RECORD: "POST /labels",
-    _PREDICT_OWN: "POST /uploads",
+    _PREDICT_OWN: "POST /uploads  DELETE /uploads/{id}",
     _JOB: "GET /jobs/{id}  GET /jobs/{id}/result  GET /process",
     _CANCEL: "DELETE /jobs/{id}",
     _DEPLOY_ALL: "POST /models",

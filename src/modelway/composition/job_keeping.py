@@ -53,6 +53,11 @@ class StoredUploads:
             await asyncio.to_thread(store.uploads.add, upload, content, self._most_bytes)
         return upload
 
+    async def remove(self, upload_id: str, principal: str | None) -> None:
+        """Take back what was sent. Raises UploadNotFound, StoreUnavailable."""
+        uploads, at = (await self._opened()).uploads, datetime.now(UTC)
+        await asyncio.to_thread(uploads.remove, upload_id, principal, at)
+
     @asynccontextmanager
     async def opened(self, upload_id: str, principal: str | None) -> AsyncIterator[Payload]:
         """What was sent. Raises UploadNotFound, QueueFull, StoreUnavailable."""

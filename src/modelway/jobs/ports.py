@@ -160,6 +160,7 @@ class Uploads(Protocol):
     several at the same moment each may find room for itself.
     ``n_bytes`` says how much ``get`` would give.
     ``get`` gives what ``principal`` has sent, before its time is over.
+    ``remove`` takes it back: it holds nothing more, and jobs that took it over have it still.
     ``forget`` removes those whose time is over; gives how many.
     """
 
@@ -173,6 +174,10 @@ class Uploads(Protocol):
 
     def get(self, upload_id: str, principal: str | None, at: datetime) -> Payload:
         """What was sent. Raises UploadNotFound."""
+        ...
+
+    def remove(self, upload_id: str, principal: str | None, at: datetime) -> None:
+        """Take back what was sent. Raises UploadNotFound."""
         ...
 
     def forget(self, at: datetime) -> int:

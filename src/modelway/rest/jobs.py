@@ -7,6 +7,7 @@
     GET    /jobs/{id}/result     its answer, as predict would have given it
     DELETE /jobs/{id}            cancel it
     POST   /uploads              what jobs may then name
+    DELETE /uploads/{id}         take it back
     POST   /process              the same as a job of the default endpoint, or of ?model=
     GET    /process?id=          how it stands
 
@@ -55,6 +56,7 @@ class Jobs:
         yield "/jobs/{id}", Route(GET=self.show, DELETE=self.cancel)
         yield "/jobs/{id}/result", Route(GET=self.result)
         yield "/uploads", Route(POST=self.upload)
+        yield "/uploads/{id}", Route(DELETE=self.take_back)
         yield "/process", Route(GET=self.show_asked, POST=self.submit_asked)
 
     async def submit(self, request: Request) -> Response:
@@ -75,11 +77,14 @@ class Jobs:
 
     async def upload(self, request: Request) -> Response:
         """Keep what jobs may then name."""
-        principal = None
-        if self._keys is not None:
-            rule = rule_of(Door.HTTP, "POST", "/uploads")
-            principal = self._keys.admit(rule, None, Headers(request.headers))
-        return await uploaded(request, self._port.uploads, principal)
+        sender = self._sender(request, "/uploads")
+        return await uploaded(request, self._port.uploads, sender)
+
+    async def take_back(self, request: Request) -> Response:
+        """Have what was sent be there no more; jobs that named it have it still."""
+        sender = self._sender(request, "/uploads/{id}")
+        await self._port.uploads.remove(request.captures["id"], sender)
+        return Response(b"", status=204)
 
     async def show(self, request: Request) -> Response:
         """How the job stands that the path names."""
@@ -136,6 +141,13 @@ class Jobs:
         if key is not None and not is_for(key, job.endpoint):
             raise JobNotFound(job.id)
         return job
+
+    def _sender(self, request: Request, path: str) -> str | None:
+        """Whose an upload is that is sent to a path, which is its template, or taken back there."""
+        if self._keys is None:
+            return None
+        rule = rule_of(Door.HTTP, request.method, path)
+        return self._keys.admit(rule, None, Headers(request.headers))
 
     def _caller(self, request: Request, path: str) -> Key | None:
         """Who asks at a path, which is its template."""

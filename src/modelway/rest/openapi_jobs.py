@@ -137,7 +137,7 @@ REFERENCE: Schema = {
 
 
 def upload_paths(fault_refs: Schema) -> Schema:
-    """``/uploads``."""
+    """The paths of ``/uploads``."""
     upload = {
         "id": _TEXT,
         "bytes": {"type": "integer"},
@@ -156,7 +156,14 @@ def upload_paths(fault_refs: Schema) -> Schema:
         "requestBody": {"required": True, "content": {"*/*": {}}},
         "responses": {"201": kept} | fault_refs,
     }
-    return {"/uploads": {"post": post}}
+    delete = {
+        "operationId": "upload_remove",
+        "tags": ["service"],
+        "summary": "Take back what was sent; jobs that named it have it still",
+        "parameters": [_ID],
+        "responses": {"204": {"description": "It is not there any more"}} | fault_refs,
+    }
+    return {"/uploads": {"post": post}, "/uploads/{id}": {"delete": delete}}
 
 
 def process_paths(asked: Schema, fault_refs: Schema) -> Schema:

@@ -2,6 +2,7 @@
 
     POST /uploads               a body as for predict, with its content-type; 201 with its id
     POST /models/{name}/jobs    {"upload": ID}, as application/vnd.modelway.upload+json
+    DELETE /uploads/{id}        it is not there any more; 204
 
 The reference has a content type of its own: a model may have a column called ``upload``. Each job
 takes the bytes over, so what becomes of the upload is nothing to it. An upload is its sender's.
@@ -31,6 +32,10 @@ class UploadPort(Protocol):
 
     async def add(self, content: Payload, principal: str | None) -> Upload:
         """Keep what was sent. Raises InvalidInput, PayloadTooLarge, QueueFull."""
+        ...
+
+    async def remove(self, upload_id: str, principal: str | None) -> None:
+        """Take back what was sent. Raises UploadNotFound."""
         ...
 
     def opened(self, upload_id: str, principal: str | None) -> AbstractAsyncContextManager[Payload]:

@@ -186,6 +186,7 @@ def test_where_jobs_are_taken_the_document_says_how(tmp_path: Path) -> None:
         assert "prefer" in [one.get("name") for one in post["parameters"]]
     assert {"get", "post"} <= set(found["paths"]["/process"])
     assert "post" in found["paths"]["/uploads"]
+    assert "204" in found["paths"]["/uploads/{id}"]["delete"]["responses"]
     without = document(flower(tmp_path / "again"))
     assert "202" not in without["paths"]["/predict"]["post"]["responses"]
     assert "/process" not in without["paths"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, select
 
 from modelway.backends.sql.columns import insert
 from modelway.backends.sql.database import Database
@@ -79,18 +80,30 @@ class SqlUploads:
             raise UploadNotFound(upload_id)
         return int(row.bytes or 0)  # one of before has none
 
+    def remove(self, upload_id: str, principal: str | None, at: datetime) -> None:
+        """Take back what somebody sent. Raises UploadNotFound, as ``get`` does."""
+        mine = and_(_U.id == upload_id, _U.expires_at > at, _is_of(principal))
+        with self._database.writing() as connection:
+            if not connection.execute(delete(JOB_UPLOADS).where(mine)).rowcount:
+                raise UploadNotFound(upload_id)
+            _remove_contents(connection, [upload_id])
+
     def forget(self, at: datetime) -> int:
         """Remove those whose time is over; gives how many."""
         forgotten = 0
         while True:
             with self._database.writing() as connection:
                 ids = connection.scalars(_OVER, {"at": at}).all()
-                theirs = JOB_PAYLOADS.c.job.in_(ids) & (JOB_PAYLOADS.c.part == _PART)
-                connection.execute(delete(JOB_PAYLOADS).where(theirs))
+                _remove_contents(connection, ids)
                 connection.execute(delete(JOB_UPLOADS).where(_U.id.in_(ids)))
             forgotten += len(ids)
             if len(ids) < _FORGOTTEN:
                 return forgotten
+
+
+def _remove_contents(connection: Connection, ids: Sequence[str]) -> None:
+    theirs = JOB_PAYLOADS.c.job.in_(ids) & (JOB_PAYLOADS.c.part == _PART)
+    connection.execute(delete(JOB_PAYLOADS).where(theirs))
 
 
 def _is_of(principal: str | None) -> ColumnElement[bool]:
