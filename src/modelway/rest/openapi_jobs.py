@@ -72,7 +72,8 @@ def job_schemas() -> Schema:
         "attempt": {"type": "integer", "description": "How often a worker has taken it."},
         "position": {
             "type": "integer",
-            "description": "1 for the next of its model's queued jobs.",
+            "description": "1 for the next of its model's queued jobs; said of one job that is "
+            "asked for by its id, and not when it is handed in.",
         },
         "progress": {
             "type": "object",
