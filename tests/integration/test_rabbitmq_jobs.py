@@ -133,6 +133,36 @@ def test_a_worker_that_does_not_ask_gives_back_what_it_was_delivered(
         assert len(leased_in_time(other, 19)) == 19
 
 
+def test_a_worker_that_was_idle_does_not_wait_for_company(
+    store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "_GATHER_S", 2 * MEDIUM_S)
+    with worker_of(store, broker) as queue:
+        for _ in range(5):
+            assert queue.lease({"loan": 9}, 2**20, "worker", 60) == []
+        queue.enqueue([new_job("a")])
+        assert [one.id for one in leased_in_time(queue, 1)] == ["a"]
+
+
+def test_one_thread_gathers_and_keeps_no_other_from_its_work(
+    store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "_GATHER_S", 2.0)
+    found: list[Leased] = []
+    with worker_of(store, broker) as queue:
+        queue.enqueue([new_job("a")])
+        (_,) = leased_in_time(queue, 1)
+        gathering = threading.Thread(
+            target=lambda: found.extend(queue.lease({"loan": 9}, 2**20, "worker", 60))
+        )
+        gathering.start()
+        wait_until(queue._gathering.locked)
+        queue.enqueue([new_job("b"), new_job("c")])
+        assert queue.lease({"loan": 9}, 2**20, "worker", 60) == []
+        gathering.join()
+        assert {one.id for one in found} == {"b", "c"}
+
+
 def test_a_line_that_is_full_holds_up_no_other(
     store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:

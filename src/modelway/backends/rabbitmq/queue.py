@@ -20,6 +20,7 @@ from queue import SimpleQueue
 
 from modelway.backends.rabbitmq.broker import Broker
 from modelway.backends.rabbitmq.consuming import Consumer
+from modelway.backends.rabbitmq.deliveries import Delivery
 from modelway.backends.rabbitmq.relaying import HELD_S, Relay
 from modelway.domain.jobs import USUAL_PRIORITY, Job, NewJob
 from modelway.jobs.dispatching import AnnouncingQueue, JobDispatch, Line
@@ -38,7 +39,7 @@ _LOST_S = 30.0
 """What waits for longer in a line of which the broker has nothing is lost, and announced again."""
 
 _GATHER_S = 0.02
-"""What comes so soon after something was leased waits for company, unless it is enough: a claim
+"""What comes so soon after something was taken waits for company, unless it is enough: a claim
 takes as long for sixty jobs as for one."""
 
 _log = logging.getLogger("modelway.jobs")
@@ -94,11 +95,7 @@ class RabbitmqJobQueue:
     ) -> Sequence[Leased]:
         """Take jobs of one endpoint, of those that were delivered here."""
         self._tend(wanted)
-        self._gather(max(wanted.values(), default=0))
-        while True:
-            deliveries = self._consumer.take(wanted)
-            if not deliveries:
-                return []
+        while deliveries := self._gathered(wanted):
             try:
                 ids = list(dict.fromkeys(one.job for one in deliveries))
                 claimed = self._dispatch.claim(ids, n_bytes, worker, lease_s)
@@ -111,14 +108,26 @@ class RabbitmqJobQueue:
             self._consumer.acknowledge([one for one in deliveries if one.job not in claimed.left])
             if claimed.leased:
                 return claimed.leased
+        return []
 
-    def _gather(self, n: int) -> None:
-        """Give deliveries a moment to come, where others were leased just now."""
-        with self._gathering:
-            at = time.monotonic()
-            wait_s = max(0.0, self._next_at - at) if self.delivered < n else 0.0
-            self._next_at = at + wait_s + _GATHER_S
-        time.sleep(wait_s)
+    def _gathered(self, wanted: Mapping[str, int]) -> Sequence[Delivery]:
+        """What was delivered, given a moment to come where others were taken just now.
+
+        One thread waits for it. There is nothing for those that come meanwhile, which would only
+        keep their threads from others.
+        """
+        if not self._gathering.acquire(blocking=False):
+            return []
+        try:
+            wait_s = self._next_at - time.monotonic()
+            if wait_s > 0 and self.delivered < max(wanted.values(), default=0):
+                time.sleep(wait_s)
+            deliveries = self._consumer.take(wanted)
+            if deliveries:
+                self._next_at = time.monotonic() + _GATHER_S
+            return deliveries
+        finally:
+            self._gathering.release()
 
     def wait(self, endpoints: Sequence[str], seconds: float) -> None:
         """Wait until something is delivered, for so long at most."""
@@ -127,7 +136,9 @@ class RabbitmqJobQueue:
         while (left := until - time.monotonic()) > 0:
             self._tend(wanted)
             if self._consumer.wait(wanted, min(left, _TEND_S)):
-                return
+                with self._gathering:  # by one that may take all there is
+                    if self._consumer.wait(wanted, 0):
+                        return
 
     def extend(self, leases: Sequence[Held], lease_s: float) -> Collection[str]:
         """Keep leases for longer; gives the ids of those that still hold."""
