@@ -256,16 +256,24 @@ def test_a_queue_that_is_deleted_under_a_worker_is_made_again(store: Store, brok
         assert queue.complete([succeeded(job)]) == {"a"}
 
 
-def test_messages_of_others_are_taken_away_and_do_no_harm(store: Store, broker: Broker) -> None:
-    with worker_of(store, broker) as queue:
+def test_messages_of_others_are_taken_away_and_do_no_harm(broker: Broker, tmp_path: Path) -> None:
+    with (
+        empty_database("postgresql", tmp_path) as url,  # it takes no NUL
+        open_store(url, announces=True) as store,
+        worker_of(store, broker) as queue,
+    ):
         queue.enqueue([new_job("a")])
         (_,) = leased_in_time(queue, 1)
+        wait_until(lambda: waiting(broker, broker.dead) == 0)
         with connected() as channel:
-            for body in (b"nobody", b"\xff\xfe", b""):
-                channel.basic_publish("", broker.queue(LINE), body, pika.BasicProperties())
+            for body in (b"nobody", b"\xff\xfe", b"", b"a\0b"):
+                for to in (broker.queue(LINE), broker.dead):
+                    channel.basic_publish("", to, body, pika.BasicProperties())
         queue.enqueue([new_job("b")])
         assert [one.id for one in leased_in_time(queue, 1)] == ["b"]
         wait_until(lambda: queue.lease({"loan": 9}, 1, "worker", 60) == [] and not queue.delivered)
+        time.sleep(queue_module._TEND_S)
+        assert queue.lease({"loan": 9}, 1, "worker", 60) == []  # what was dead is seen to as well
 
 
 def test_what_the_broker_refuses_for_good_is_tried_ever_more_seldom(

@@ -1,4 +1,6 @@
-"""Identifiers of predictions and requests: UUID version 7, sorted by time.
+"""Identifiers of predictions, jobs and requests: what one may be, and new ones.
+
+Ours are UUIDs of version 7, sorted by time.
 
 The random bits are fresh in every millisecond, and counted up within it.
 
@@ -8,10 +10,16 @@ Source: RFC 9562, section 5.7 and, for the counter, section 6.2, method 2.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, count
+
+ID_PATTERN = "[A-Za-z0-9._-]{1,128}"
+"""What a prediction, and so a job, may be called by a caller."""
+
+_ID = re.compile(ID_PATTERN)
 
 _TAIL_BITS = 48
 _BLOCK_BITS = 12
@@ -20,6 +28,11 @@ _BLOCK = tuple(f"{tail:03x}" for tail in range(1 << _BLOCK_BITS))
 _begun: tuple[int, Iterator[str]] = (0, iter(()))
 """The millisecond, and its identifiers in turn; always replaced whole, so that threads see the one
 or the other."""
+
+
+def is_id(text: str) -> bool:
+    """Whether a prediction or a job may be called so."""
+    return _ID.fullmatch(text) is not None
 
 
 def new_prediction_id() -> str:

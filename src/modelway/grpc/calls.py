@@ -27,7 +27,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 
 from modelway.domain.errors import InvalidInput, MalformedPayload, NotReady, RequestIncomplete
-from modelway.domain.identifiers import new_prediction_id
+from modelway.domain.identifiers import is_id, new_prediction_id
 from modelway.grpc.statuses import INTERNAL, Told, status_of, told
 from modelway.telemetry.spans import (
     ENDPOINT,
@@ -47,7 +47,6 @@ Method: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 Read = TypeVar("Read", bound=Message)
 Waited = TypeVar("Waited")
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MILLISECONDS = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -78,7 +77,7 @@ class Call:
         brought = self.headers.get("modelway-prediction-id")
         if brought is None:
             return self.own_id() or new_prediction_id()
-        if not _ID.fullmatch(brought):
+        if not is_id(brought):
             raise InvalidInput(
                 "modelway-prediction-id is not an id",
                 hint="send 1 to 128 letters, digits, '.', '_', '-'",
@@ -248,7 +247,7 @@ class Calls:
                 is_list = key == "tracestate" and key in headers
                 headers[key] = f"{headers[key]}, {value}" if is_list else value
         brought = headers.get("modelway-request-id", "")
-        is_named = _ID.fullmatch(brought) is not None
+        is_named = is_id(brought)
         call_id = brought if is_named else new_prediction_id()
         parent = trace_context(headers.get("traceparent"), headers.get("tracestate"))
         attributes = {RPC_SYSTEM: "grpc", RPC_METHOD: method, REQUEST_ID: call_id}

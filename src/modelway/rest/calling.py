@@ -16,13 +16,12 @@ from typing import NamedTuple
 import msgspec
 
 from modelway.domain.errors import InvalidInput, ModelwayError
-from modelway.domain.identifiers import new_prediction_id
+from modelway.domain.identifiers import is_id, new_prediction_id
 from modelway.domain.inference import InferenceRequest, InferenceResponse, RowWarning
 from modelway.domain.tables import Table
 from modelway.inference.dataplane import DataPlane
 from modelway.rest.http import Headers, Request
 
-_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NAMED = b"modelway-endpoint: %s\r\nmodelway-version: %s\r\nmodelway-prediction-id: %s\r\n"
 _VERSION = re.compile(rb"(?:\A|\n)modelway-version: ([^\r]*)\r\n")
 _MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
@@ -125,7 +124,7 @@ def refuse(plane: DataPlane, request: Request, endpoint: str, error: ModelwayErr
 def _control(request: Request) -> Control:
     raw = request.headers
     brought = raw.get(b"modelway-prediction-id")
-    if brought is not None and not _ID.fullmatch(brought):
+    if brought is not None and not is_id(brought.decode("latin-1")):
         raise InvalidInput(
             "modelway-prediction-id is not an id",
             hint="send 1 to 128 letters, digits, '.', '_', '-'",

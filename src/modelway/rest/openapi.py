@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from modelway import __version__
+from modelway.domain.identifiers import ID_PATTERN
 from modelway.domain.signature import Column, Signature
 from modelway.inference.catalogue import Entry
 from modelway.inference.samples import sample_inputs, sample_row
@@ -414,7 +415,7 @@ _OWN_ID: Schema = {
     "in": "header",
     "required": False,
     "description": "An id of the caller's own for this prediction; else the service makes one.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
 }
 
 _TIMEOUT: Schema = {

@@ -6,7 +6,20 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from modelway.domain.identifiers import new_prediction_id
+import pytest
+
+from modelway.domain.identifiers import is_id, new_prediction_id
+
+
+@pytest.mark.parametrize("text", ["a", "A-1_b.c", "x" * 128])
+def test_what_an_id_may_be(text: str) -> None:
+    assert is_id(text)
+    assert is_id(new_prediction_id())
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "a b", "a\n", "é", "x" * 129])
+def test_what_is_no_id(text: str) -> None:
+    assert not is_id(text)
 
 
 def test_an_id_is_a_uuid_of_version_7_of_now() -> None:

@@ -22,6 +22,7 @@ import pika
 from modelway.backends.rabbitmq.broker import SETTLES_S, Broker
 from modelway.backends.rabbitmq.deliveries import Deliveries, Delivery
 from modelway.backends.rabbitmq.link import Link
+from modelway.domain.identifiers import is_id
 from modelway.jobs.dispatching import Line
 
 _ASKED_S = 10.0
@@ -171,18 +172,23 @@ class Consumer:
     def _came(
         self, line: Line, number: int, channel: Any, method: Any, _: Any, body: bytes
     ) -> None:
-        delivery = Delivery(body.decode(errors="replace"), line, number, method.delivery_tag)
+        delivery = Delivery(body.decode("latin-1"), line, number, method.delivery_tag)
         if channel is not self._channel:
             return  # it is being closed, which gives all of it back
-        if line in self._consumed:
+        if not is_id(delivery.job):
+            channel.basic_ack(delivery.tag)  # no store need be asked, and not each takes any text
+        elif line in self._consumed:
             self._deliveries.add(delivery)
         else:
             channel.basic_nack(delivery.tag, requeue=True)
 
     def _died(self, channel: Any, method: Any, _: Any, body: bytes) -> None:
-        job, tag = body.decode(errors="replace"), method.delivery_tag
+        job, tag = body.decode("latin-1"), method.delivery_tag
         delivery = Delivery(job, Line("", 0), self._number, tag)
-        self._dead(job, lambda: self.acknowledge([delivery]))
+        if is_id(job):
+            self._dead(job, lambda: self.acknowledge([delivery]))
+        else:
+            channel.basic_ack(tag)
 
     def _cancelled(self, frame: Any) -> None:
         """A queue was deleted: it is declared again."""
