@@ -2,8 +2,8 @@
 
 Everything that touches the connection happens on that thread. A wait before the next try is drawn
 between nothing and a bound that doubles: workers that lost a broker together do not come back
-together. A connection counts once it has lasted: what the broker refuses for good, such as a queue
-that is there with other arguments, is refused on an open connection.
+together. A connection counts once it has lasted: some of what the broker refuses for good it only
+refuses once the connection is open.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Link:
         self._closing = threading.Event()
         self._connection: Any = None
         self._thread: threading.Thread | None = None
-        self._tries = 0
+        self._longest_s = _FIRST_S
         self._is_reached = False
         self._is_away = False
 
@@ -84,9 +84,9 @@ class Link:
                 self._connect()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do
                 self._say(error)
-            longest = min(_LONGEST_S, _FIRST_S * 2.0**self._tries)
-            self._tries += 1
-            self._closing.wait(random.uniform(0.0, longest))  # noqa: S311 - no secret
+            longest_s = self._longest_s
+            self._longest_s = min(_LONGEST_S, 2 * longest_s)
+            self._closing.wait(random.uniform(0.0, longest_s))  # noqa: S311 - no secret
 
     def _connect(self) -> None:
         """Connect, and do what there is to do until the connection is lost."""
@@ -111,7 +111,7 @@ class Link:
     def _opened(self, connection: pika.SelectConnection) -> None:
         # A broker that has come back is soon tried again: it may not have all its queues yet.
         if not self._is_reached:
-            self._tries = 0
+            self._longest_s = _FIRST_S
         self._is_reached = True
         connection.ioloop.call_later(_LASTS_S, self._lasted)
         self._begun(connection)
@@ -121,7 +121,7 @@ class Link:
         self._lost(connection, reason)
 
     def _lasted(self) -> None:
-        self._tries = 0
+        self._longest_s = _FIRST_S
         if self._is_away:
             _log.info("the broker %s is back", self._broker.shown)
             self._is_away = False
