@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pika
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 
 from modelway.backends.rabbitmq import broker as broker_module
 from modelway.backends.rabbitmq import consuming as consuming_module
+from modelway.backends.rabbitmq import declaring as declaring_module
 from modelway.backends.rabbitmq import link as link_module
 from modelway.backends.rabbitmq import queue as queue_module
 from modelway.backends.rabbitmq.broker import Broker
 from modelway.backends.rabbitmq.consuming import Consumer
+from modelway.backends.rabbitmq.link import Link
 from modelway.backends.rabbitmq.queue import RabbitmqJobQueue
 from modelway.backends.sql.store import Store, open_store
 from modelway.jobs.dispatching import Line
@@ -276,34 +279,69 @@ def test_messages_of_others_are_taken_away_and_do_no_harm(broker: Broker, tmp_pa
         assert queue.lease({"loan": 9}, 1, "worker", 60) == []  # what was dead is seen to as well
 
 
-def test_what_the_broker_refuses_for_good_is_tried_ever_more_seldom(
+def set_aside(caplog: pytest.LogCaptureFixture, queue: str) -> int:
+    """How often was said that a queue is set aside."""
+    return sum(f"{queue} is set aside" in one.getMessage() for one in caplog.records)
+
+
+@pytest.mark.parametrize("is_dead", [False, True], ids=["of a line", "of dead messages"])
+def test_a_queue_that_is_refused_holds_up_no_other(
     store: Store,
     broker: Broker,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    is_dead: bool,
+) -> None:
+    monkeypatch.setattr(declaring_module, "_LONGEST_S", 3.0)
+    bad = broker.dead if is_dead else broker.queue(Line("iris", 4))
+    with connected() as channel:
+        channel.queue_declare(bad, durable=True)  # with other arguments than ours
+        with worker_of(store, broker) as queue:
+            jobs = [new_job(), *(new_job("i", endpoint="iris") for _ in range(not is_dead))]
+            queue.enqueue(jobs)
+            queue.wait(["iris"], 0.1)  # follows both
+            assert [one.id for one in leased_in_time(queue, 1)] == [jobs[0].id]
+            wait_until(lambda: set_aside(caplog, bad) == 1)
+            assert "closed a channel" not in caplog.text
+            channel.queue_delete(bad)
+            if not is_dead:
+                wait_until(lambda: bool(queue.lease({"iris": 1}, 2**20, "worker", 60)), MEDIUM_S)
+            wait_until(lambda: consumers(bad) == 1, MEDIUM_S)
+            assert set_aside(caplog, bad) == 1
+
+
+def consumers(queue: str) -> int:
+    """How many have its messages; none where there is no such queue."""
+    with connected() as channel:
+        try:
+            return int(channel.queue_declare(queue, passive=True).method.consumer_count)
+        except ChannelClosedByBroker:
+            return 0
+
+
+def test_a_connection_that_does_not_last_is_tried_ever_more_seldom(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     waits: list[float] = []
 
     def drawn(_: float, most: float) -> float:
-        if threading.current_thread().name == "modelway: works on jobs":
+        if threading.current_thread().name == "refused":
             waits.append(most)
         return 0.0
+
+    def begun(connection: pika.SelectConnection) -> None:
+        if len(waits) < 6:
+            connection.close(320, "for a test")
+        else:
+            connection.ioloop.call_later(0.0, link._lasted)
 
     monkeypatch.setattr(random, "uniform", drawn)
     monkeypatch.setattr(link_module, "_LASTS_S", MEDIUM_S)
     caplog.set_level(logging.INFO, "modelway.jobs")
-    with connected() as channel:
-        channel.queue_declare(broker.dead, durable=True)  # with other arguments than ours
-        with worker_of(store, broker) as queue:
-            queue.enqueue([new_job("a")])
-            queue.wait(["loan"], 0.1)
-            wait_until(lambda: len(waits) >= 6, MEDIUM_S)
-            assert waits[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
-            assert "is back" not in caplog.text
-            monkeypatch.setattr(link_module, "_LASTS_S", 0.0)
-            channel.queue_delete(broker.dead)
-            assert [one.id for one in leased_in_time(queue, 1)] == ["a"]
-            wait_until(lambda: "is back" in caplog.text)
+    with closing(Link(broker, "refused", begun, lambda: None)) as link:
+        link.start()
+        wait_until(lambda: "is back" in caplog.text, MEDIUM_S)
+    assert waits[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
 
 
 @pytest.mark.parametrize("command", ["up", "worker"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
@@ -18,8 +19,10 @@ from functools import partial
 from typing import Any
 
 import pika
+from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 
-from modelway.backends.rabbitmq.broker import SETTLES_S, Broker
+from modelway.backends.rabbitmq.broker import Broker
+from modelway.backends.rabbitmq.declaring import Declaring, Refusals
 from modelway.backends.rabbitmq.deliveries import Deliveries, Delivery
 from modelway.backends.rabbitmq.link import Link
 from modelway.domain.identifiers import is_id
@@ -32,6 +35,12 @@ _LOOK_S = 1.0
 _ANSWER_S = 5.0
 _DEAD_AT_ONCE = 100
 
+_DEAD = Line("", 0)
+"""That of messages which were delivered too often; no endpoint is called so."""
+
+_FORCED = 320
+"""What a broker says that ends."""
+
 _log = logging.getLogger("modelway.jobs")
 
 
@@ -42,9 +51,14 @@ class Consumer:
     """
 
     def __init__(
-        self, broker: Broker, ahead: int, dead: Callable[[str, Callable[[], None]], object]
+        self,
+        broker: Broker,
+        refusals: Refusals,
+        ahead: int,
+        dead: Callable[[str, Callable[[], None]], object],
     ) -> None:
         self._broker = broker
+        self._refusals = refusals
         self._ahead = ahead
         self._dead = dead
         self._link = Link(broker, "modelway: works on jobs", self._begun, self._lost)
@@ -55,7 +69,10 @@ class Consumer:
         self._connection: Any = None
         self._channel: Any = None
         self._number = 0
-        self._declaring: set[Line] = set()
+        self._declaring: Any = None
+        self._coming: set[Line] = set()
+        # Asked for and not answered yet; the broker answers in this order.
+        self._starting: deque[Line] = deque()
         self._consumed: dict[Line, str] = {}
 
     def __len__(self) -> int:
@@ -91,7 +108,7 @@ class Consumer:
         """How many messages of a line nobody has; None where the broker does not say."""
         if self._channel is None:
             return None
-        found: Future[int] = Future()
+        found: Future[int | None] = Future()
         self._link.call(lambda: self._count(line, found))
         try:
             return found.result(_ANSWER_S)
@@ -111,6 +128,7 @@ class Consumer:
 
     def _begun(self, connection: pika.SelectConnection) -> None:
         self._connection = connection
+        self._declaring = Declaring(connection, self._refusals)
         self._resume()
         connection.ioloop.call_later(_LOOK_S, partial(self._look, connection))
 
@@ -120,6 +138,7 @@ class Consumer:
             return
         if time.monotonic() - self._asked_at <= _ASKED_S:
             self._resume()
+            self._subscribe()  # what was set aside may be tried again
         elif self._channel is not None and self._channel.is_open:
             channel = self._channel
             self._forget()
@@ -136,38 +155,43 @@ class Consumer:
             return
         channel.add_on_close_callback(self._closed)
         channel.add_on_cancel_callback(self._cancelled)
-        dead = dict(self._broker.dead_limits)
-        channel.queue_declare(self._broker.dead, durable=True, arguments=dead)
-        channel.basic_qos(prefetch_count=_DEAD_AT_ONCE)
-        channel.basic_consume(self._broker.dead, self._died)
-        channel.basic_qos(prefetch_count=self._ahead)
         self._subscribe()
 
     def _subscribe(self) -> None:
         channel = self._channel
         if channel is None or not channel.is_open:
             return
-        for line in self._lines - set(self._consumed) - self._declaring:
-            self._declaring.add(line)
-            self._declare(channel, line, partial(self._settle, channel, line))
-        for line in set(self._consumed) - self._lines:
+        wanted = self._lines | {_DEAD}
+        for line in wanted - set(self._consumed) - self._coming:
+            self._coming.add(line)
+            self._declare(line, partial(self._consume, channel, line))
+        for line in set(self._consumed) - wanted:
             channel.basic_cancel(self._consumed.pop(line))
             for one in self._deliveries.drop(line):
                 channel.basic_nack(one.tag, requeue=True)
 
-    def _declare(self, channel: Any, line: Line, then: Callable[[Any], None]) -> None:
-        queue, limits = self._broker.queue(line), dict(self._broker.limits)
-        channel.queue_declare(queue, durable=True, arguments=limits, callback=then)
+    def _queue(self, line: Line) -> str:
+        return self._broker.dead if line == _DEAD else self._broker.queue(line)
 
-    def _settle(self, channel: Any, line: Line, _: Any) -> None:
-        channel.connection.ioloop.call_later(SETTLES_S, partial(self._consume, channel, line))
+    def _declare(self, line: Line, then: Callable[[int | None], None]) -> None:
+        limits = self._broker.dead_limits if line == _DEAD else self._broker.limits
+        self._declaring.declare(self._queue(line), limits, then)
 
-    def _consume(self, channel: Any, line: Line) -> None:
-        if channel is self._channel and channel.is_open:
-            self._declaring.discard(line)
-            if line in self._lines:
-                came = partial(self._came, line, self._number)
-                self._consumed[line] = channel.basic_consume(self._broker.queue(line), came)
+    def _consume(self, channel: Any, line: Line, there: int | None) -> None:
+        if channel is not self._channel or not channel.is_open:
+            return
+        self._coming.discard(line)
+        if there is not None and line in self._lines | {_DEAD}:
+            came = partial(self._came, line, self._number)
+            channel.basic_qos(prefetch_count=_DEAD_AT_ONCE if line == _DEAD else self._ahead)
+            self._starting.append(line)
+            self._consumed[line] = channel.basic_consume(
+                self._queue(line), came, callback=partial(self._started, channel)
+            )
+
+    def _started(self, channel: Any, _: Any) -> None:
+        if channel is self._channel:
+            self._starting.popleft()
 
     def _came(
         self, line: Line, number: int, channel: Any, method: Any, _: Any, body: bytes
@@ -177,18 +201,12 @@ class Consumer:
             return  # it is being closed, which gives all of it back
         if not is_id(delivery.job):
             channel.basic_ack(delivery.tag)  # no store need be asked, and not each takes any text
+        elif line == _DEAD:
+            self._dead(delivery.job, lambda: self.acknowledge([delivery]))
         elif line in self._consumed:
             self._deliveries.add(delivery)
         else:
             channel.basic_nack(delivery.tag, requeue=True)
-
-    def _died(self, channel: Any, method: Any, _: Any, body: bytes) -> None:
-        job, tag = body.decode("latin-1"), method.delivery_tag
-        delivery = Delivery(job, Line("", 0), self._number, tag)
-        if is_id(job):
-            self._dead(job, lambda: self.acknowledge([delivery]))
-        else:
-            channel.basic_ack(tag)
 
     def _cancelled(self, frame: Any) -> None:
         """A queue was deleted: it is declared again."""
@@ -197,16 +215,12 @@ class Consumer:
         for line in gone:
             del self._consumed[line]
             self._deliveries.drop(line)
-        if gone:
-            self._subscribe()
-        elif self._channel is not None:  # that of dead messages
-            channel = self._channel
-            self._forget()
-            channel.close()
-            self._resume()
+        self._subscribe()
 
     def _closed(self, channel: Any, reason: BaseException) -> None:
         if channel is self._channel:
+            if self._starting and _is_refusal(reason):
+                self._refusals.add(self._queue(self._starting[0]), reason)
             self._forget()
             if self._connection is not None and self._connection.is_open:
                 _log.warning("the broker %s closed a channel: %s", self._broker.shown, reason)
@@ -219,7 +233,8 @@ class Consumer:
     def _forget(self) -> None:
         """What was delivered on this channel is the broker's again."""
         self._channel = None
-        self._declaring.clear()
+        self._coming.clear()
+        self._starting.clear()
         self._consumed.clear()
         self._deliveries.drop()
 
@@ -241,7 +256,14 @@ class Consumer:
             self._channel is not None and self._channel.is_open and delivery.channel == self._number
         )
 
-    def _count(self, line: Line, found: Future[int]) -> None:
+    def _count(self, line: Line, found: Future[int | None]) -> None:
         channel = self._channel
         if channel is not None and channel.is_open:
-            self._declare(channel, line, lambda told: found.set_result(told.method.message_count))
+            self._declare(line, found.set_result)
+
+
+def _is_refusal(reason: BaseException) -> bool:
+    """Whether the broker closed a channel for what it was asked last."""
+    if isinstance(reason, ConnectionClosedByBroker):
+        return bool(reason.reply_code != _FORCED)
+    return isinstance(reason, ChannelClosedByBroker)

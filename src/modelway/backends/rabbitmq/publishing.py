@@ -2,7 +2,8 @@
 
     many publishes ──> one wait for their confirms
 
-A queue is declared before something is first sent to it. What comes back because there is no such
+A queue is declared before something is first sent to it; what is for one that is set aside is
+refused. What comes back because there is no such
 queue any more counts as not sent.
 
 Source: RabbitMQ, "Consumer Acknowledgements and Publisher Confirms".
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import pika
 
-from modelway.backends.rabbitmq.broker import SETTLES_S, Broker
+from modelway.backends.rabbitmq.broker import Broker
+from modelway.backends.rabbitmq.declaring import Declaring, Refusals
 from modelway.backends.rabbitmq.link import Link
 from modelway.jobs.dispatching import Announcement
 
@@ -50,13 +52,15 @@ class _Batch:
 class Publisher:
     """Sends announcements; ``opened`` is called each time that it can again."""
 
-    def __init__(self, broker: Broker, opened: Callable[[], object]) -> None:
+    def __init__(self, broker: Broker, refusals: Refusals, opened: Callable[[], object]) -> None:
         self._broker = broker
+        self._refusals = refusals
         self._opened = opened
         self._link = Link(broker, "modelway: announces jobs", self._begun, self._lost)
         self._is_open = threading.Event()
         # All that follows belongs to the connection's thread.
         self._channel: Any = None
+        self._declaring: Any = None
         self._sending: _Batch | None = None
         self._declared: set[str] = set()
         self._pending: dict[int, tuple[_Batch, Announcement]] = {}
@@ -82,6 +86,7 @@ class Publisher:
         self._link.close()
 
     def _begun(self, connection: pika.SelectConnection) -> None:
+        self._declaring = Declaring(connection, self._refusals)
         connection.channel(on_open_callback=self._channel_opened)
 
     def _channel_opened(self, channel: Any) -> None:
@@ -115,31 +120,35 @@ class Publisher:
             batch.is_over.set()
             return
         self._sending = batch
-        send = partial(self._sent, channel, batch)
-        new = {self._broker.queue(one.line) for one in batch.sent} - self._declared
-        if new:
-            self._declare(channel, new, send)
-        else:
-            send()
+        queues: dict[str, list[Announcement]] = {}
+        for one in batch.sent:
+            queues.setdefault(self._broker.queue(one.line), []).append(one)
+        for queue, some in queues.items():
+            send = partial(self._sent, channel, batch, queue, some)
+            if queue in self._declared:
+                send(0)
+            else:
+                self._declaring.declare(queue, self._broker.limits, send)
 
-    def _declare(self, channel: Any, queues: Collection[str], then: Callable[[], None]) -> None:
-        for queue in queues:
-            channel.queue_declare(queue, durable=True, arguments=dict(self._broker.limits))
-            self._declared.add(queue)
-
-        def settle(_: Any) -> None:
-            channel.connection.ioloop.call_later(SETTLES_S, then)
-
-        dead = dict(self._broker.dead_limits)
-        channel.queue_declare(self._broker.dead, durable=True, arguments=dead, callback=settle)
-
-    def _sent(self, channel: Any, batch: _Batch) -> None:
+    def _sent(
+        self,
+        channel: Any,
+        batch: _Batch,
+        queue: str,
+        some: Sequence[Announcement],
+        there: int | None,
+    ) -> None:
         if channel is not self._channel or not channel.is_open:
             return
-        for one in batch.sent:
+        if there is None:
+            for one in some:
+                batch.published.refused.add(one.number)
+                batch.told()
+            return
+        self._declared.add(queue)
+        for one in some:
             tag, self._next = self._next, self._next + 1
             self._pending[tag] = (batch, one)
-            queue = self._broker.queue(one.line)
             properties = pika.BasicProperties(
                 message_id=one.job, correlation_id=str(tag), delivery_mode=2
             )

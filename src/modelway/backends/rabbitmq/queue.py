@@ -20,6 +20,7 @@ from queue import SimpleQueue
 
 from modelway.backends.rabbitmq.broker import Broker
 from modelway.backends.rabbitmq.consuming import Consumer
+from modelway.backends.rabbitmq.declaring import Refusals
 from modelway.backends.rabbitmq.deliveries import Delivery
 from modelway.backends.rabbitmq.relaying import HELD_S, Relay
 from modelway.domain.jobs import USUAL_PRIORITY, Job, NewJob
@@ -66,8 +67,9 @@ class RabbitmqJobQueue:
         self._queue = queue
         self._dispatch = dispatch
         self._broker = broker
-        self._relay = Relay(dispatch, broker)
-        self._consumer = Consumer(broker, ahead, self._died)
+        self._refusals = Refusals()
+        self._relay = Relay(dispatch, broker, self._refusals)
+        self._consumer = Consumer(broker, self._refusals, ahead, self._died)
         self._tending = threading.Lock()
         self._tended_at = float("-inf")
         self._gathering = threading.Lock()
@@ -219,6 +221,8 @@ class RabbitmqJobQueue:
         """Announce again what waits for long in a line of which the broker has nothing."""
         since = datetime.now(UTC) - timedelta(seconds=_LOST_S)
         for line in self._dispatch.lines(list(endpoints), since):
+            if self._refusals.has(self._broker.queue(line)):
+                continue
             ready = self._consumer.ready(line)
             if ready is None:
                 return  # it says nothing of the others either, and each would be waited for

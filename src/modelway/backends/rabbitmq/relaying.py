@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from modelway.backends.rabbitmq.broker import Broker
+from modelway.backends.rabbitmq.declaring import Refusals
 from modelway.backends.rabbitmq.publishing import Publisher
 from modelway.domain.errors import Unavailable
 from modelway.jobs.dispatching import Announcement, JobDispatch
@@ -44,10 +45,10 @@ _log = logging.getLogger("modelway.jobs")
 class Relay:
     """Tells the broker what is announced, once started, until closed."""
 
-    def __init__(self, dispatch: JobDispatch, broker: Broker) -> None:
+    def __init__(self, dispatch: JobDispatch, broker: Broker, refusals: Refusals) -> None:
         self._dispatch = dispatch
         self._broker = broker
-        self._publisher = Publisher(broker, self.wake)
+        self._publisher = Publisher(broker, refusals, self.wake)
         self._woken = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.Lock()
