@@ -5,16 +5,17 @@
 disk and renamed, so that whatever has its own name is whole, whenever a run is ended. One process
 has the folder at a time; the lock is given up with its end, however that comes.
 
-Source: rename(2), fsync(2), flock(2).
+Source: rename(2), link(2), fsync(2), flock(2).
 """
 
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ import msgspec
 from modelway.batch.manifest import Manifest, Over, decoded, encoded, read_as
 from modelway.batch.parts import Done
 from modelway.domain.disk import synced
-from modelway.domain.errors import Conflict, InvalidInput
+from modelway.domain.errors import Conflict, InvalidInput, TargetExists
 
 _TEMPORARY = ".tmp"
 _OVER = "finished.json"
@@ -39,7 +40,7 @@ class PartsFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Have the folder, made if there is none.
+        """Have the folder, made if there is none, and removed where nothing is in it after all.
 
         Raises:
             Conflict: another process has it.
@@ -55,9 +56,21 @@ class PartsFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Conflict(f"another process is making {self.output} right now") from None
-            yield
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # something is in it, or it is gone
+                    self.path.rmdir()
         finally:
             os.close(descriptor)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is there, or nothing in it."""
+        return not (os.path.lexists(self.path) and any(self.path.iterdir()))
+
+    def is_begun(self) -> bool:
+        """Whether a run was begun there."""
+        return self._manifest.exists() or (self.path / _OVER).exists()
 
     def manifest(self) -> Manifest | None:
         """The manifest of the run that was begun; None if none was. Raises LoadFailed."""
@@ -154,4 +167,26 @@ def published(part: Path, path: Path) -> None:
     """Bring a file that was written to the disk, and to its name."""
     synced(part)
     part.replace(path)
+    synced(path.parent)
+
+
+def published_new(part: Path, path: Path) -> None:
+    """Bring a file that was written to the disk, and to a name that nothing has yet.
+
+    The same bytes may have it: a run that was killed afterwards has put them there.
+
+    Raises:
+        TargetExists: something else has it.
+    """
+    synced(part)
+    try:
+        os.link(part, path)
+    except OSError:  # the name is there, or the file system has no second names
+        if not os.path.lexists(path):
+            part.replace(path)
+        elif not (path.is_file() and filecmp.cmp(part, path, shallow=False)):
+            raise TargetExists(
+                f"{path} was not there when this began, and is not replaced",
+                hint="move it away, and go on with --resume",
+            ) from None
     synced(path.parent)

@@ -8,6 +8,7 @@ it as they are answered.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ import msgspec
 from modelway import __version__
 from modelway.backends.text_files import TextJoiner
 from modelway.batch.faults import Fault
-from modelway.batch.folder import PartsFolder, published, temporary
+from modelway.batch.folder import PartsFolder, published, published_new, temporary
 from modelway.batch.manifest import Manifest, Options, Over, check_same
 from modelway.batch.parts import Done, planned
 from modelway.batch.ports import Workers
@@ -120,11 +121,14 @@ def score_files(request: ScoreRequest, settings: Settings, say: Say, tell: Tell)
     if request.receipt is not None and request.receipt.exists():
         return msgspec.json.decode(request.receipt.read_bytes(), type=Scored, dec_hook=_made)
     scoring = _Scoring(request, settings)
-    scoring.check_free()
+    with _files():
+        scoring.check_free()
     bundle = open_bundle(_bundle_folder(request.model, settings, say))
     if not bundle.signature.is_tabular:
         raise InvalidInput(f"{request.model} takes tensors, and a file of rows has none")
     with scoring.folder.held(), scoring.forgotten_if_nothing_is_done():
+        # A bundle may have been built meanwhile, and nobody else begins while the folder is held.
+        scoring.check_free()
         before, over = scoring.carried_out(bundle, tell)
         scored = _summed(request, before, over.done, time.monotonic() - begun)
         if request.receipt is not None:
@@ -180,20 +184,22 @@ class _Scoring:
             )
 
     def check_free(self) -> None:
-        """Do nothing if nothing is in the way. Raises TargetExists, SourceNotFound."""
-        parts = self.folder.path
+        """Do nothing if nothing is in the way; a folder in which nothing is does not count.
+
+        Raises:
+            TargetExists: an output is there, or something of another run.
+            SourceNotFound: the folder in which it is to be is not.
+        """
         for path in self._target.files:
             if not path.resolve().parent.is_dir():
                 raise SourceNotFound(str(path.parent))
-        if parts.exists():
-            if not self._request.resume:
-                raise TargetExists(
-                    f"{parts} has parts of an earlier run",
-                    hint="go on with it by --resume, or remove it",
-                )
-            return
-        for path in self._target.files:
-            if path.exists():
+        if not (self._request.resume or self.folder.is_empty()):
+            raise TargetExists(
+                f"{self.folder.path} has parts of an earlier run",
+                hint="go on with it by --resume, or remove it",
+            )
+        for path in self._target.files if not self.folder.is_begun() else ():
+            if os.path.lexists(path):
                 raise TargetExists(f"{path} is there already", hint="name another file")
 
     @contextlib.contextmanager
@@ -202,7 +208,7 @@ class _Scoring:
         try:
             with _files():
                 yield
-        except (TooManyErrors, WorkerDied):
+        except (TargetExists, TooManyErrors, WorkerDied):
             raise
         except ModelwayError:
             if not self.folder.has_done():
@@ -258,7 +264,7 @@ class _Scoring:
         with _writing(output):
             part = temporary(self.folder.path / "output")
             joiner_of(self._target.form).join(rows, part)
-            published(part, output)
+            published_new(part, output)
 
     def _workers(self, order: Order, n_parts: int) -> contextlib.AbstractContextManager[Workers]:
         request = self._request

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelway.batch.folder import PartsFolder, temporary
+from modelway.batch.folder import PartsFolder, published_new, temporary
 from modelway.batch.manifest import Manifest, Options, Over
 from modelway.batch.parts import Done
-from modelway.domain.errors import Conflict, InvalidInput, LoadFailed
+from modelway.domain.errors import Conflict, InvalidInput, LoadFailed, TargetExists
 
 OVER = Over(Done(5, 1), Manifest("1", "sha256:00", Options("csv", None, None, 1, strict=False), ()))
 
@@ -82,3 +82,31 @@ def test_a_place_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         PartsFolder(tmp_path / "no" / "o").held(),
     ):
         pass
+
+
+def test_a_new_file_replaces_nothing_but_itself(tmp_path: Path) -> None:
+    part, path = tmp_path / "part", tmp_path / "out.csv"
+    part.write_bytes(b"1\n")
+    published_new(part, path)
+    published_new(part, path)
+    assert path.read_bytes() == b"1\n"
+    part.unlink()  # as a run does that goes on after a kill, and makes it again
+    part.write_bytes(b"1\n")
+    published_new(part, path)
+    path.unlink()
+    path.write_bytes(b"2\n")
+    with pytest.raises(TargetExists, match="was not there when this began"):
+        published_new(part, path)
+    assert path.read_bytes() == b"2\n"
+
+
+def test_a_folder_in_which_nothing_was_kept_goes_when_it_is_given_up(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with folder.held():
+        assert folder.is_empty()
+        assert not folder.is_begun()
+    assert not folder.path.exists()
+    with folder.held():
+        folder.begin(OVER.manifest)
+    assert folder.is_begun()
+    assert not folder.is_empty()
