@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -94,3 +95,34 @@ def test_a_link_to_nothing_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "scored.csv").symlink_to("elsewhere.csv")
     assert "is there already" in batch(tmp_path, exit_code=4).stderr
     assert (tmp_path / "scored.csv").is_symlink()
+
+
+def test_a_refused_resume_leaves_what_it_was_refused_for(tmp_path: Path) -> None:
+    pets(tmp_path)
+    rows, parts = tmp_path / "rows.csv", tmp_path / "scored.csv.parts"
+    rows.write_text("legs\n4\nmany\n")
+    batch(tmp_path, exit_code=12)
+    begun = (parts / "manifest.json").read_bytes()
+    for _ in range(2):
+        said = batch(tmp_path, "--resume", "--batch-rows", "7", exit_code=4).stderr
+        assert "batch_rows was 8192 and is 7" in said
+        assert (parts / "manifest.json").read_bytes() == begun
+    batch(tmp_path, "--resume", "--max-errors", "1", exit_code=11)
+
+
+def test_after_too_many_errors_what_is_said_can_be_done(tmp_path: Path) -> None:
+    pets(tmp_path)
+    rows, parts = tmp_path / "rows.csv", tmp_path / "scored.csv.parts"
+    errors = tmp_path / "scored.csv.errors.jsonl"
+    rows.write_text("legs\n4\nmany\n")
+    anew = "remove scored.csv.parts and scored.csv.errors.jsonl, and begin anew"
+    assert anew in batch(tmp_path, exit_code=12).stderr
+    rows.write_text("legs\n4\n2\n")
+    said = batch(tmp_path, "--resume", exit_code=4).stderr
+    assert "input rows.csv has changed" in said
+    assert f"remove scored.csv.parts, and {errors} where it is there, and begin anew" in said
+    shutil.rmtree(parts)
+    assert "give --errors another name, or remove it" in batch(tmp_path, exit_code=4).stderr
+    errors.unlink()
+    batch(tmp_path)
+    assert [row["prediction"] for row in rows_of(tmp_path / "scored.csv")] == ["8.0", "4.0"]

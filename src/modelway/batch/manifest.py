@@ -143,7 +143,7 @@ def check_same(begun: Manifest, wanted: Manifest, output: Path) -> None:
     """
     found = _changes(begun, wanted)
     if found:
-        raise ResumeMismatch(str(output), found)
+        raise ResumeMismatch(str(output), found, begun.options.errors)
 
 
 def _changes(begun: Manifest, wanted: Manifest) -> Sequence[str]:

@@ -47,6 +47,7 @@ from modelway.composition.serving import is_bundle
 from modelway.domain.errors import (
     InvalidInput,
     ModelwayError,
+    ResumeMismatch,
     SourceNotFound,
     TargetExists,
     TooManyErrors,
@@ -200,15 +201,21 @@ class _Scoring:
             )
         for path in self._target.files if not self.folder.is_begun() else ():
             if os.path.lexists(path):
-                raise TargetExists(f"{path} is there already", hint="name another file")
+                option = "--errors" if path == self._target.errors else "--output"
+                raise TargetExists(
+                    f"{path} is there already", hint=f"give {option} another name, or remove it"
+                )
 
     @contextlib.contextmanager
     def forgotten_if_nothing_is_done(self) -> Iterator[None]:
-        """Leave no folder behind where a run fails before any of its parts is done."""
+        """Leave no folder behind where a run fails before any of its parts is done.
+
+        One that another run may go on with stays.
+        """
         try:
             with _files():
                 yield
-        except (TargetExists, TooManyErrors, WorkerDied):
+        except (TargetExists, ResumeMismatch, TooManyErrors, WorkerDied):
             raise
         except ModelwayError:
             if not self.folder.has_done():
@@ -340,8 +347,8 @@ class _Scoring:
             first = msgspec.json.decode(stream.readline(), type=Fault)
         return TooManyErrors(
             f"{_rows(run.n_errors)} cannot be answered, {run.max_errors} may be: {first.message}",
-            hint=f"{path} lists them; correct the input, or go on with --resume and a larger "
-            "--max-errors",
+            hint=f"{path} lists them; go on with --resume and a larger --max-errors, or correct "
+            f"the input, remove {self.folder.path} and {path}, and begin anew",
         )
 
 

@@ -24,11 +24,12 @@ class ResumeMismatch(Conflict):
 
     code = "resume-mismatch"
 
-    def __init__(self, output: str, changed: Sequence[str]) -> None:
+    def __init__(self, output: str, changed: Sequence[str], errors: str) -> None:
         self.changed = tuple(changed)
         super().__init__(
             f"{output} cannot be gone on with: {'; '.join(changed[:10])}",
-            hint=f"give what it was begun with, or remove {output}.parts and begin anew",
+            hint=f"give what it was begun with, or remove {output}.parts, and {errors} where it is "
+            "there, and begin anew",
         )
 
 
