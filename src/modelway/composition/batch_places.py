@@ -102,7 +102,7 @@ def inputs_of(source: str, target: Target) -> Sequence[Place]:
     Raises:
         SourceNotFound: there are none.
         UnsupportedMedia: they are of no format, or of several.
-        InvalidInput: the output is one of them.
+        InvalidInput: the output is one of them, or a folder is named.
     """
     if "://" in source:
         table = place_of(source)
@@ -112,13 +112,19 @@ def inputs_of(source: str, target: Target) -> Sequence[Place]:
     if Path(source).is_file():
         paths = [Path(source)]
     else:
-        found = sorted(glob.glob(source))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if Path(source).is_dir():
+            raise InvalidInput(
+                f"{source} is a folder",
+                hint=f"give a pattern of its files, such as '{Path(source) / '*.parquet'}'",
+            )
+        # Path.glob takes no absolute pattern. A file fits twice where there are two ``**``.
+        found = sorted(set(glob.glob(source, recursive=True)))  # noqa: PTH207
         # What an earlier attempt has written may fit the pattern too.
         own = {one.absolute() for one in target.files}
         paths = [path for path in map(Path, found) if path.absolute() not in own]
         paths = [path for path in paths if path.is_file()]
     if not paths:
-        raise SourceNotFound(source)
+        raise SourceNotFound(f"a file that fits {source!r}" if glob.has_magic(source) else source)
     forms = sorted({format_of(path) for path in paths})
     if len(forms) > 1:
         raise UnsupportedMedia(
