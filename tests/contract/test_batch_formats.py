@@ -142,6 +142,41 @@ def test_a_line_that_is_no_object_is_one_row(tmp_path: Path, size: PartSize) -> 
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size.rows))
+def test_the_mark_of_utf8_is_no_part_of_the_first_row(
+    tmp_path: Path, form: str, size: PartSize
+) -> None:
+    path = written(tmp_path, form, ROWS[:50])
+    plain = read(path, form, size, 7)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(path, form, size, 7) == plain
+    assert list(splitter(form, size).names(path)) == ["id", "age", "town"]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size.rows))
+def test_a_mark_alone_is_no_row(tmp_path: Path, size: PartSize) -> None:
+    path = tmp_path / "rows.jsonl"
+    for content in (b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"):
+        path.write_bytes(content)
+        assert read(path, "jsonl", size, 7) == []
+
+
+def test_a_line_that_is_no_json_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = [b"[1]", b'{"age": NaN}', b'{"age": 1,}', b'{"town": "\\ud800\\u0041"}']
+    lines += [b"\xff", b'{"age"']
+    path.write_bytes(b"\n".join(lines))
+    (rows,) = reader_of("jsonl", SIGNATURE, None, typed=True).read(path, Span(0, 999, 1, 6), 9)
+    said = [fault.problems[0].message for fault in rows.damaged]
+    assert said[0] == "expected a JSON object"
+    assert said[1] == "expected a JSON object: JSON is malformed: invalid character (byte 8)"
+    assert said[2].endswith("trailing comma in object (byte 10)")
+    assert "surrogate" in said[3]
+    assert said[5] == "expected a JSON object: Input data was truncated"
+    assert len(set(said)) == 6
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_a_record_without_an_end_is_refused_by_its_place(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"rows.{form}"
     with path.open("wb") as stream:

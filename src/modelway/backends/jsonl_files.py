@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,10 +55,13 @@ class JsonlSplitter:
 def first_object(path: Path) -> Object | None:
     """The first object of a file; None if it has none. Raises MalformedPayload."""
     with path.open("rb") as stream:
-        while line := line_read(stream, path):
-            found = _decoded(line)
-            if isinstance(found, dict):
-                return found
+        line = _without_mark(line_read(stream, path))
+        while line:
+            with suppress(*_NO_JSON):
+                found = _decode(line)
+                if isinstance(found, dict):
+                    return found
+            line = line_read(stream, path)
     return None
 
 
@@ -98,13 +103,17 @@ class JsonlRows:
 
     def add(self, text: bytes, number: int, line: int) -> None:
         """One line more."""
-        found = _decoded(text)
+        why = "expected a JSON object"
+        try:
+            found = _decode(text)
+        except _NO_JSON as error:
+            found, why = None, f"{why}: {error}"
         if isinstance(found, dict):
             self.objects.append(found)
             self.numbers.append(number)
             self.lines.append(line)
         else:
-            self.damaged.append(damaged(number, line, "malformed-line", _NO_OBJECT, text))
+            self.damaged.append(damaged(number, line, "malformed-line", why, text))
 
     def check(self, validator: Validator) -> Checked:
         """The rows as a table. Raises SignatureMismatch."""
@@ -170,7 +179,7 @@ def _blocks(
             if not data.endswith(b"\n"):
                 whole = data.rfind(b"\n") + 1
                 data = data[:whole] + line_read(stream, path, data[whole:])
-            yield at, lines_of(data)
+            yield at, lines_of(data if at else _without_mark(data))
             at += len(data)
 
 
@@ -181,13 +190,13 @@ def _of_row(problem: Problem) -> RowProblem:
     return RowProblem(*about, row)
 
 
-def _decoded(text: bytes) -> object:
-    try:
-        return _decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+def _without_mark(begin: bytes) -> bytes:
+    """How a file begins, as long as it was, with blanks for the mark that some begin UTF-8 with."""
+    if begin.startswith(BOM_UTF8):
+        return b" " * len(BOM_UTF8) + begin.removeprefix(BOM_UTF8)
+    return begin
 
 
-_NO_OBJECT = "expected a JSON object"
+_NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(enc_hook=str).encode
