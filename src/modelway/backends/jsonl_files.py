@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from modelway.backends.text_files import line_read, lines_of, listed
-from modelway.batch.faults import Fault, damaged
+from modelway.batch.faults import Fault, ValueProblem, damaged
 from modelway.batch.parts import USUAL, PartSize, Span
 from modelway.batch.ports import Columns
-from modelway.domain.errors import MalformedPayload, Problem, SignatureMismatch
+from modelway.domain.errors import Problem, SignatureMismatch
 from modelway.inference.findings import RowProblem
 from modelway.inference.validation import Checked, Validator
 
@@ -31,11 +31,8 @@ class JsonlSplitter:
     size: PartSize = USUAL
 
     def names(self, path: Path) -> Sequence[str]:
-        """The keys of the first object that can be read. Raises MalformedPayload."""
-        first = first_object(path)
-        if first is None:
-            raise MalformedPayload(f"{path} has no line that is a JSON object")
-        return list(first)
+        """The keys of the first object that can be read; none where there is no object."""
+        return list(next(objects_of(path), {}))
 
     def spans(self, path: Path) -> Iterator[Span]:
         """Spans of whole lines."""
@@ -52,30 +49,34 @@ class JsonlSplitter:
             yield span
 
 
-def first_object(path: Path) -> Object | None:
-    """The first object of a file; None if it has none. Raises MalformedPayload."""
+def objects_of(path: Path) -> Iterator[Object]:
+    """The objects of a file, as many as are asked for. Raises MalformedPayload."""
     with path.open("rb") as stream:
         line = _without_mark(line_read(stream, path))
         while line:
             with suppress(*_NO_JSON):
                 found = _decode(line)
                 if isinstance(found, dict):
-                    return found
+                    yield found
             line = line_read(stream, path)
-    return None
 
 
 @dataclass(frozen=True)
 class JsonlReader:
-    """Reads JSON lines; ``kept`` None keeps every key."""
+    """Reads JSON lines; ``kept`` None keeps every key.
+
+    Where ``is_all``, these are all that a row may have.
+    """
 
     kept: Sequence[str] | None
     known: Mapping[str, int]
+    is_all: bool = False
 
     def read(self, path: Path, span: Span, batch_rows: int) -> Iterator[JsonlRows]:
         """The rows of a span."""
         row, line = span.first_row, span.first_line
-        none = JsonlRows(self.kept, self.known, [], [], [], [])
+        only = frozenset(self.kept) if self.is_all and self.kept is not None else None
+        none = JsonlRows(self.kept, self.known, [], [], [], [], only)
         for _, lines in _blocks(path, span.start, span.end):
             held = replace(none, objects=[], numbers=[], lines=[], damaged=[])
             for text in lines:
@@ -92,7 +93,10 @@ class JsonlReader:
 
 @dataclass(frozen=True)
 class JsonlRows:
-    """Rows that are objects; the model is shown the keys that it has in ``known``."""
+    """Rows that are objects; the model is shown the keys that it has in ``known``.
+
+    One with a key that is not in ``only`` is damaged.
+    """
 
     keeps: Sequence[str] | None
     known: Mapping[str, int]
@@ -100,6 +104,7 @@ class JsonlRows:
     numbers: list[int]
     lines: list[int]
     damaged: list[Fault]
+    only: Set[str] | None = None
 
     def add(self, text: bytes, number: int, line: int) -> None:
         """One line more."""
@@ -109,6 +114,9 @@ class JsonlRows:
         except _NO_JSON as error:
             found, why = None, f"{why}: {error}"
         if isinstance(found, dict):
+            if self.only is not None and not found.keys() <= self.only:
+                self.damaged.append(_strange(number, line, found, self.only))
+                return
             self.objects.append(found)
             self.numbers.append(number)
             self.lines.append(line)
@@ -188,6 +196,14 @@ def _of_row(problem: Problem) -> RowProblem:
     row = int(problem.pointer.split("/")[1])
     about = (problem.pointer, problem.column, problem.code, problem.received, problem.expected)
     return RowProblem(*about, row)
+
+
+def _strange(number: int, line: int, found: Object, only: Set[str]) -> Fault:
+    """The fault of a row with a column for which the output has no place."""
+    name = next(key for key in found if key not in only)
+    why = f"{name[:80]}: not a column of the first row; name the columns to keep with --columns"
+    problem = ValueProblem(name[:80], "unknown-column", why)
+    return Fault(number, line, problems=(problem,), values=found)
 
 
 def _without_mark(begin: bytes) -> bytes:

@@ -6,11 +6,12 @@ What Parquet and tables need is imported where they are read or written, and not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelway.backends.csv_files import CsvReader, CsvSplitter, CsvWriter
-from modelway.backends.jsonl_files import JsonlReader, JsonlSplitter, JsonlWriter, first_object
+from modelway.backends.jsonl_files import JsonlReader, JsonlSplitter, JsonlWriter, objects_of
 from modelway.backends.text_files import TextJoiner
 from modelway.batch.ports import Joiner, Reader, Splitter, Writer
 from modelway.composition.batch_places import TABLE
@@ -51,13 +52,16 @@ def reader_of(
     id_column: str | None = None,
     *,
     typed: bool,
+    is_all: bool = False,
 ) -> Reader[Any]:
-    """What reads inputs of a format; ``typed`` where cells of text are to be kept as values."""
+    """What reads inputs of a format; ``typed`` where cells of text are to be kept as values, and
+    ``is_all`` where no row may have a column that is not ``kept``.
+    """
     known = signature.positions
     if form == "csv":
         return CsvReader(kept, known, CellValues(signature).column if typed else None)
     if form == "jsonl":
-        return JsonlReader(kept, known)
+        return JsonlReader(kept, known, is_all)
     if form == TABLE:
         from modelway.backends.table_reading import TableReader
 
@@ -113,11 +117,14 @@ def joiner_of(form: str) -> Joiner:
     return ParquetJoiner()
 
 
-def kept_types(first: Place, kept: Sequence[str], signature: Signature) -> Mapping[str, Any]:
-    """The types of the columns that are kept, by the ``first`` input and the signature.
+def kept_types(
+    places: Sequence[Place], kept: Sequence[str], signature: Signature
+) -> Mapping[str, Any]:
+    """The types of the columns that are kept, by the inputs and the signature.
 
     They are those of Python, Arrow or SQLAlchemy.
     """
+    first = places[0]
     if not isinstance(first, Path):
         return first.types(kept)
     form = format_of(first)
@@ -126,16 +133,31 @@ def kept_types(first: Place, kept: Sequence[str], signature: Signature) -> Mappi
 
         schema = schema_of(first)
         return {name: schema.field(name).type for name in kept}
-    found = first_object(first) if form == "jsonl" else None
-    return {name: _type(name, signature, found or {}) for name in kept}
+    known = signature.positions
+    strange = [name for name in kept if name not in known] if form == "jsonl" else []
+    found = _first_types([one for one in places if isinstance(one, Path)], strange)
+    return {
+        name: _type_of(signature.columns[known[name]]) if name in known else found.get(name, str)
+        for name in kept
+    }
 
 
-def _type(name: str, signature: Signature, first: Mapping[str, Any]) -> type:
-    position = signature.positions.get(name)
-    if position is not None:
-        return _type_of(signature.columns[position])
-    kind = type(first.get(name))
-    return kind if kind in (int, float, bool) else str
+def _first_types(paths: Sequence[Path], names: Sequence[str]) -> Mapping[str, type]:
+    """The types of the first values of columns, among the first rows of JSON lines."""
+    wanted, found = set(names), dict[str, type]()
+    first, *others = paths
+    rows = [
+        islice(objects_of(first), _LOOKED_AT_ROWS),
+        *(islice(objects_of(one), 1) for one in others),
+    ]
+    for row in chain.from_iterable(rows):
+        if not wanted:
+            break
+        for name in [one for one in wanted if row.get(one) is not None]:
+            kind = type(row[name])
+            found[name] = kind if kind in (int, float, bool) else str
+            wanted.remove(name)
+    return found
 
 
 def _type_of(column: Column) -> type:
@@ -151,3 +173,6 @@ def _need_arrow() -> None:
 
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow", "arrow", "a Parquet file")
+
+
+_LOOKED_AT_ROWS = 1000

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,7 @@ from modelway.composition.referring import reference_in, referred
 from modelway.composition.serving import is_bundle
 from modelway.domain.errors import (
     InvalidInput,
+    MalformedPayload,
     ModelwayError,
     ResumeMismatch,
     SourceNotFound,
@@ -318,11 +320,14 @@ class _Scoring:
             asked = tuple(dict.fromkeys((request.id_column, *(asked or ()))))
         if self._form == "jsonl" and (asked is not None or self._target.form == "jsonl"):
             return asked
-        kept = tuple(splitter.names(self._places[0])) if asked is None else asked
-        for place in self._places if self._form != "jsonl" else ():
-            there = splitter.names(place)
-            lacking = [name for name in kept if name not in there]
-            if lacking:
+        # Whoever names none means those of all files, so that none is left out unseen.
+        there = [splitter.names(place) for place in self._places]
+        kept = tuple(dict.fromkeys(chain.from_iterable(there))) if asked is None else asked
+        if not kept and self._form == "jsonl":
+            raise MalformedPayload(f"{self._request.source} has no line that is a JSON object")
+        for place, names in zip(self._places, there, strict=True):
+            lacking = [name for name in kept if name not in names]
+            if lacking and self._form != "jsonl":
                 raise InvalidInput(
                     f"{shown(place)} has no column {', '.join(lacking)}, which is to be kept",
                     hint="name the columns to keep with --columns",

@@ -81,9 +81,12 @@ class PartScorer:
         self._model = Model(model.validator, model.execution.predict, answers, needed)
         sample = answers(model.execution.predict(sample_table(model.bundle.signature)), 1)
         refuse_clash(order.kept or (), sample)
-        types = kept_types(self._places[0], order.kept or (), model.signature)
+        types = kept_types(self._places, order.kept or (), model.signature)
         typed = written != "csv"
-        self._reader = reader_of(form, model.signature, order.kept, self._id, typed=typed)
+        is_all = manifest.options.columns is None and self._id is None
+        self._reader = reader_of(
+            *(form, model.signature, order.kept, self._id), typed=typed, is_all=is_all
+        )
         self._table: Writer | None = None
         if isinstance(output, Path):
             self._begin = writer_of(written, types, sample)
