@@ -86,13 +86,13 @@ class PartsFolder:
         """Where the rows of a part are."""
         return self.path / f"{part:08}.rows"
 
-    def begun(self, part: int) -> Path:
-        """Where the rows of a part are written before all of them are there."""
-        return self._temporary(self.rows_of(part))
-
     def errors_of(self, part: int) -> Path:
         """Where the errors of a part are, if it has some."""
         return self.path / f"{part:08}.errors"
+
+    def begun(self, part: int) -> tuple[Path, Path]:
+        """Where the rows and the errors of a part are written before all of them are there."""
+        return self._temporary(self.rows_of(part)), self._temporary(self.errors_of(part))
 
     def done(self, part: int) -> Done | None:
         """What became of a part; None if it is not done."""
@@ -101,21 +101,27 @@ class PartsFolder:
         except FileNotFoundError:
             return None
 
-    def finish(self, part: int, rows: Path | None, errors: bytes, done: Done) -> None:
-        """Have a part be done, whose rows were written to ``rows``, a temporary name.
+    def finish(self, part: int, done: Done, *, has_rows: bool) -> None:
+        """Have a part be done, whose rows and errors were written where it was begun.
 
-        None where they are elsewhere, as safe as they can be there.
+        Without rows where they are elsewhere, as safe as they can be there.
         """
-        if errors:
-            self._write(self.errors_of(part), errors)
-        if rows is not None:
+        rows, errors = self.begun(part)
+        if done.n_errors:
+            published(errors, self.errors_of(part))
+        else:
+            errors.unlink()
+            # It was left before, and what it could not hold then it can now.
+            self.errors_of(part).unlink(missing_ok=True)
+        if has_rows:
             published(rows, self.rows_of(part))
         self._write(self.path / f"{part:08}.json", msgspec.json.encode(done))
 
-    def leave(self, part: int, errors: bytes) -> None:
+    def leave(self, part: int) -> None:
         """Keep the errors of a part that is not done, and nothing else of it."""
-        self._write(self.errors_of(part), errors)
-        self.begun(part).unlink(missing_ok=True)
+        rows, errors = self.begun(part)
+        published(errors, self.errors_of(part))
+        rows.unlink(missing_ok=True)
 
     def over(self) -> Over | None:
         """What became of all, where the output was made and only the folder is to be removed.

@@ -142,41 +142,50 @@ def _halved(places: range) -> tuple[range, range]:
 
 
 class Score:
-    """The rows of a part, scored one after the other."""
+    """The rows of a part, scored one after the other; it keeps none of them, only their number."""
 
     def __init__(self, model: Model, max_errors: int) -> None:
-        self.faults: list[Fault] = []
         self.n_rows = 0
+        self.n_errors = 0
         self._model = model
         self._max_errors = max_errors
 
     @property
     def is_exceeded(self) -> bool:
         """Whether more rows cannot be answered than are allowed."""
-        return len(self.faults) > self._max_errors
+        return self.n_errors > self._max_errors
 
-    def write(self, rows: Rows, writer: Writer) -> None:
-        """Score some rows; those that can be answered are written. Raises as ``Model.scored``.
+    def write(self, rows: Rows, writer: Writer) -> Sequence[Fault]:
+        """Score some rows; those that can be answered are written, a fault for each other is given,
+        in the order of the rows. Raises as ``Model.scored``.
 
         Of those that cannot be written no more are looked for once there are too many.
         """
+        faults: list[Fault] = []
         for one in self._model.scored(rows):
             if isinstance(one, Fault):
-                self.faults.append(one)
+                self._add(one, faults)
             else:
-                self._write(one, range(len(one.rows.numbers)), writer)
+                self._write(one, range(len(one.rows.numbers)), writer, faults)
+        return sorted(faults, key=lambda fault: fault.row)
 
-    def _write(self, answered: Answered, places: range, writer: Writer) -> None:
+    def _add(self, fault: Fault, faults: list[Fault]) -> None:
+        faults.append(fault)
+        self.n_errors += 1
+
+    def _write(
+        self, answered: Answered, places: range, writer: Writer, faults: list[Fault]
+    ) -> None:
         """Write the rows at these places, except those that cannot be written."""
         some = slice(places.start, places.stop)
         try:
             writer.write({name: values[some] for name, values in answered.columns.items()})
         except InvalidInput as error:
             if len(places) == 1:
-                self.faults.append(_refused(answered.rows, places.start, error))
+                self._add(_refused(answered.rows, places.start, error), faults)
                 return
             for half in _halved(places):
                 if not self.is_exceeded:
-                    self._write(answered, half, writer)
+                    self._write(answered, half, writer, faults)
         else:
             self.n_rows += len(places)

@@ -96,37 +96,33 @@ class PartScorer:
     def score(self, part: Part) -> Iterator[Advanced | Finished | Exceeded]:
         """Score a part, and have it be done where not too many of its rows fail."""
         number, known = part.number, self._order.manifest.inputs[part.file]
-        rows_path = self._folder.begun(number)
+        rows_path, errors_path = self._folder.begun(number)
         score = Score(self._model, self._order.max_errors)
         writer = self._table or self._begin(rows_path, number == 0)
         place, batch_rows = self._places[part.file], self._order.manifest.options.batch_rows
-        for rows in self._reader.read(place, part.span, batch_rows):
-            score.write(rows, writer)
-            yield Advanced(len(rows.numbers) + len(rows.damaged))
-            if score.is_exceeded:
-                break
+        # A part may be nothing but rows that fail, so their faults are not kept in memory.
+        with errors_path.open("wb") as errors:
+            for rows in self._reader.read(place, part.span, batch_rows):
+                errors.write(lines_of(self._told(score.write(rows, writer), known.path)))
+                yield Advanced(len(rows.numbers) + len(rows.damaged))
+                if score.is_exceeded:
+                    break
         writer.close()
         if isinstance(known, Fingerprint):
             check_unchanged(known)
-        errors = lines_of(self._told(score.faults, known.path))
         if score.is_exceeded:
-            self._folder.leave(number, errors)
-            yield Exceeded(number, len(score.faults))
+            self._folder.leave(number)
+            yield Exceeded(number, score.n_errors)
             return
-        done = Done(score.n_rows, len(score.faults))
-        self._folder.finish(number, None if self._table else rows_path, errors, done)
+        done = Done(score.n_rows, score.n_errors)
+        self._folder.finish(number, done, has_rows=self._table is None)
         yield Finished(number, done)
 
-    def _told(self, faults: Sequence[Fault], name: str) -> Sequence[Fault]:
-        """The faults in the order of their rows, with their input and their id."""
-        id_column = self._id
-        ordered = sorted(faults, key=lambda fault: fault.row)
-        return [
-            msgspec.structs.replace(
-                fault, file=name, id=None if id_column is None else fault.values.get(id_column)
-            )
-            for fault in ordered
-        ]
+    def _told(self, faults: Sequence[Fault], name: str) -> Iterator[Fault]:
+        """The faults with their input and their id."""
+        for fault in faults:
+            known_as = None if self._id is None else fault.values.get(self._id)
+            yield msgspec.structs.replace(fault, file=name, id=known_as)
 
 
 class _Answers:

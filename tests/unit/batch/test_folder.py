@@ -18,9 +18,10 @@ def test_a_part_is_done_with_its_rows_and_errors(tmp_path: Path) -> None:
     with folder.held():
         assert folder.done(3) is None
         assert not folder.has_done()
-        rows = temporary(folder.rows_of(3))
+        rows, errors = folder.begun(3)
         rows.write_bytes(b"1\n")
-        folder.finish(3, rows, b"{}\n", Done(1, 1))
+        errors.write_bytes(b"{}\n")
+        folder.finish(3, Done(1, 1), has_rows=True)
         assert folder.done(3) == Done(1, 1)
         assert folder.has_done()
         assert folder.rows_of(3).read_bytes() == b"1\n"
@@ -32,14 +33,30 @@ def test_what_was_being_written_is_removed_and_nothing_else(tmp_path: Path) -> N
     folder = PartsFolder(tmp_path / "out.csv")
     with folder.held():
         temporary(folder.rows_of(0)).write_bytes(b"half")
-        whole = temporary(folder.rows_of(1))
+        whole, errors = folder.begun(1)
         whole.write_bytes(b"1\n")
-        folder.finish(1, whole, b"", Done(1, 0))
+        errors.touch()
+        folder.finish(1, Done(1, 0), has_rows=True)
         folder.clean()
         assert sorted(one.name for one in folder.path.iterdir()) == [
             "00000001.json",
             "00000001.rows",
         ]
+
+
+def test_a_part_that_is_done_has_no_errors_of_when_it_was_left(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.csv")
+    with folder.held():
+        rows, errors = folder.begun(2)
+        rows.write_bytes(b"1\n")
+        errors.write_bytes(b"{}\n")
+        folder.leave(2)
+        assert not rows.exists()
+        assert folder.errors_of(2).read_bytes() == b"{}\n"
+        assert not folder.has_done()
+        errors.touch()
+        folder.finish(2, Done(1, 0), has_rows=False)
+        assert [one.name for one in folder.path.iterdir()] == ["00000002.json"]
 
 
 def test_one_process_has_the_folder_at_a_time(tmp_path: Path) -> None:
