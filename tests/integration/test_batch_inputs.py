@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from modelway.composition.batch_places import inputs_of, target_of
@@ -100,3 +102,13 @@ def test_a_column_has_the_type_of_its_first_value_and_not_of_null(
     found = rows_of(tmp_path / "scored.parquet")
     assert [row["v"] for row in found] == [None, 7, None, 8]
     assert [row["w"] for row in found] == [None] * 4
+
+
+def test_parquet_that_names_a_column_twice_is_refused(flower: Path, tmp_path: Path) -> None:
+    names = ["sepal_length", "petal width", "note", "note"]
+    table = pa.Table.from_arrays([pa.array([5.0]), pa.array([1.5]), *[pa.array([1])] * 2], names)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    words = ("--input", "rows.parquet", "--output", "scored.parquet")
+    said = modelway("batch", flower, *words, folder=tmp_path, exit_code=2).stderr
+    assert "rows.parquet names a column twice" in said
+    assert "Traceback" not in said

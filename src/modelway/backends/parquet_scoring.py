@@ -42,7 +42,10 @@ class ParquetSplitter:
 
     def names(self, path: Path) -> Sequence[str]:
         """The columns of a file. Raises MalformedPayload."""
-        return list(schema_of(path).names)
+        names: Sequence[str] = schema_of(path).names
+        if len(set(names)) != len(names):
+            raise MalformedPayload(f"{path} names a column twice")
+        return list(names)
 
     def spans(self, path: Path) -> Iterator[Span]:
         """Spans of row groups that are as many as it takes. Raises MalformedPayload."""
