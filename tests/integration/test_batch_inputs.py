@@ -112,3 +112,17 @@ def test_parquet_that_names_a_column_twice_is_refused(flower: Path, tmp_path: Pa
     said = modelway("batch", flower, *words, folder=tmp_path, exit_code=2).stderr
     assert "rows.parquet names a column twice" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_id_column_that_is_not_there_is_said_to_be_that(
+    flower: Path, tmp_path: Path, form: str
+) -> None:
+    table = pa.table({"sepal_length": [5.0], "petal width": [1.5]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv").write_text("sepal_length,petal width\n5,1.5\n")
+    words = ("--input", f"rows.{form}", "--output", "scored.csv", "--id-column", "nope")
+    said = modelway("batch", flower, *words, folder=tmp_path, exit_code=2).stderr
+    assert f"rows.{form} has no column nope, which is to tell rows apart" in said
+    assert "give --id-column one that it has" in said
+    assert "--columns" not in said

@@ -17,6 +17,7 @@ from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -57,6 +58,9 @@ from modelway.domain.errors import (
 )
 from modelway.settings import Settings
 from modelway.settings.fields import cores
+
+if TYPE_CHECKING:
+    from modelway.composition.batch_places import Place
 
 Say = Callable[[str], object]
 
@@ -312,7 +316,7 @@ class _Scoring:
         """The columns that are kept, the id first; None for every key of JSON lines.
 
         Raises:
-            InvalidInput: a file has not all of them.
+            InvalidInput: a file has not all of them, or none has any.
         """
         request, splitter = self._request, splitter_of(self._form, self._request.id_column)
         asked = request.columns
@@ -325,14 +329,24 @@ class _Scoring:
         kept = tuple(dict.fromkeys(chain.from_iterable(there))) if asked is None else asked
         if not kept and self._form == "jsonl":
             raise MalformedPayload(f"{self._request.source} has no line that is a JSON object")
-        for place, names in zip(self._places, there, strict=True):
-            lacking = [name for name in kept if name not in names]
-            if lacking and self._form != "jsonl":
-                raise InvalidInput(
-                    f"{shown(place)} has no column {', '.join(lacking)}, which is to be kept",
-                    hint="name the columns to keep with --columns",
-                )
+        if self._form != "jsonl":
+            for place, names in zip(self._places, there, strict=True):
+                self._check_has(place, [name for name in kept if name not in names])
         return kept
+
+    def _check_has(self, place: Place, lacking: Sequence[str]) -> None:
+        """Do nothing if an input lacks no column that is kept. Raises InvalidInput."""
+        if self._request.id_column in lacking:
+            raise InvalidInput(
+                f"{shown(place)} has no column {self._request.id_column}, which is to tell rows "
+                "apart",
+                hint="give --id-column one that it has",
+            )
+        if lacking:
+            raise InvalidInput(
+                f"{shown(place)} has no column {', '.join(lacking)}, which is to be kept",
+                hint="name the columns to keep with --columns",
+            )
 
     def _write_errors(self, run: Run) -> None:
         """List the rows that could not be answered, where there are some."""
