@@ -15,13 +15,17 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from modelway.endpoints.endpoint import Endpoint
 from support.browser import Browser, log, open_browser, resize
+from support.canaries import controlled, linked_bundle
+from support.homes import HOME, Homes, Up
 from support.live import Serve, Service
 from support.proxied import behind_prefix
 
 WAIT_S = 15
 PHONE = 360
 DESK = 1280
+REFERENCE = "application/vnd.modelway.upload+json"
 RULES = """
 from datetime import datetime
 from typing import Literal
@@ -73,6 +77,17 @@ def service(
     rules = tmp_path_factory.mktemp("rules") / "rules.py"
     rules.write_text(RULES)
     return serve_all(iris_bundle, f"{rules}:greet", "--output-name", "greet=greeting")
+
+
+@pytest.fixture(scope="module")
+def up(iris_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Where jobs and labels are taken too."""
+    folder = tmp_path_factory.mktemp("up")
+    with controlled(folder / HOME) as control:
+        linked_bundle(control, iris_bundle, "iris", "1")
+        control.rollouts.create(Endpoint("iris", "iris:1"), "ann")
+    with Homes() as homes:
+        yield homes.up(folder, "--no-mlflow", workers=1)
 
 
 def one(browser: Browser, selector: str) -> WebElement:
@@ -249,21 +264,51 @@ def test_it_fits_a_phone_and_everything_has_a_label(
     assert browser.execute_script(UNLABELLED) == []
 
 
-def test_every_operation_can_be_tried(browser: Browser, service: Service) -> None:
-    browser.get(f"{service.url}/docs")
+def opened_operations(browser: Browser, url: str) -> list[str]:
+    """The operations of a service, each of them open."""
+    browser.get(f"{url}/docs")
     one(browser, "details.card")
-    names = [d.get_attribute("id") for d in browser.find_elements(By.CSS_SELECTOR, "details.card")]
+    cards = browser.find_elements(By.CSS_SELECTOR, "details.card")
+    for card in cards:
+        card.find_element(By.TAG_NAME, "summary").click()
+    return [str(card.get_attribute("id")) for card in cards]
+
+
+def tried(browser: Browser, name: str) -> str:
+    """Send what an open operation offers; the status of its answer."""
+    send = one(browser, f"#{name} form.trial button[type=submit]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", send)
+    send.click()
+    return one(browser, f"#{name} .response .status").text
+
+
+def test_every_operation_can_be_tried(browser: Browser, service: Service) -> None:
+    names = opened_operations(browser, service.url)
     assert {"predict", "query", "predict_iris", "predict_greet", "models"} <= set(names)
     for name in names:
-        details = browser.find_element(By.ID, str(name))
-        details.find_element(By.TAG_NAME, "summary").click()
-        send = one(browser, f"#{name} form.trial button[type=submit]")
-        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", send)
-        send.click()
-        status = one(browser, f"#{name} .response .status")
-        assert status.text == "200", f"{name}: {details.text}"
+        assert tried(browser, name) == "200", browser.find_element(By.ID, name).text
     body = one(browser, "#predict .response > pre").text
     assert json.loads(body)["prediction"] in (0, 1, 2)
+
+
+def test_every_operation_of_up_opens_and_rows_can_be_sent_for_later(
+    browser: Browser, up: Up
+) -> None:
+    for name in opened_operations(browser, up.url):
+        one(browser, f"#{name} form.trial button[type=submit]")
+    assert log(browser, "browser") == []
+    assert [tried(browser, name) for name in ("job_iris", "process")] == ["202", "202"]
+    for media_type in ("application/json", "text/csv"):
+        Select(one(browser, "#upload .body select")).select_by_visible_text(media_type)
+        assert tried(browser, "upload") == "201"
+        kept = json.loads(one(browser, "#upload .response > pre").text)
+        assert kept["media_type"] == media_type
+        Select(one(browser, "#job_iris .body select")).select_by_visible_text(REFERENCE)
+        body = one(browser, "#job_iris .body textarea")
+        assert list(json.loads(str(body.get_attribute("value")))) == ["upload"]
+        body.clear()
+        body.send_keys(json.dumps({"upload": kept["id"]}))
+        assert tried(browser, "job_iris") == "202"
 
 
 def test_the_schema_of_a_body_shows_every_column(browser: Browser, service: Service) -> None:

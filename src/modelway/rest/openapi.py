@@ -41,6 +41,7 @@ from modelway.rest.openapi_labels import label_paths, label_schemas
 Schema = dict[str, Any]
 
 PROBLEM = "application/problem+json"
+JSON = "application/json"
 CSV = "text/csv"
 COLUMNAR = {
     "application/vnd.apache.arrow.stream": "An Arrow IPC stream",
@@ -126,7 +127,9 @@ def _job_paths(paths: Schema, parts: Mapping[str, _Endpoint], default: str | Non
     faults = _fault_refs(JOB_FAULTS)
     found = {f"/models/{name}/jobs": part.job(f"job_{name}") for name, part in parts.items()}
     asked = {} if default is None else parts[default].job("process")
-    found |= job_paths(faults) | process_paths(asked, faults) | upload_paths(faults)
+    found |= job_paths(faults) | process_paths(asked, faults)
+    shown = parts.get(default or "", next(iter(parts.values()), None))
+    found |= upload_paths(_uploads(shown), faults)
     for path in ("/predict", *(f"/models/{name}/predict" for name in parts)):
         if path in paths:
             post = paths[path]["post"]
@@ -135,6 +138,14 @@ def _job_paths(paths: Schema, parts: Mapping[str, _Endpoint], default: str | Non
             later = post | {"parameters": parameters, "responses": responses}
             found[path] = paths[path] | {"post": later}
     return found
+
+
+def _uploads(shown: _Endpoint | None) -> Schema:
+    """What may be uploaded, by content type: rows of any endpoint, with examples of one."""
+    content: Schema = {JSON: {}, CSV: {"schema": _LINES}} | _columnar()
+    if shown is not None:
+        content |= shown.request_content()
+    return content | {JSON: content[JSON] | {"schema": _ANY_ROWS}}
 
 
 def _components(parts: Mapping[str, _Endpoint]) -> Schema:
@@ -186,7 +197,7 @@ class _Endpoint:
         """Rows in a body, as the entry of a path."""
         asked = self._operation(operation, "Predict") | {
             "parameters": [*_CONTROL],
-            "requestBody": {"required": True, "content": self._request_content()},
+            "requestBody": {"required": True, "content": self.request_content()},
             "responses": self._responses(
                 self._answers(), ("400", "406", "409", "413", "415", "422", "500", "503", "504")
             ),
@@ -198,7 +209,7 @@ class _Endpoint:
         faults = _fault_refs(("400", "406", "409", "413", "415", "422", "503", "504"))
         asked = self._operation(operation, "Predict later: ask for a job") | {
             "parameters": [*_CONTROL, *JOB_PARAMETERS],
-            "requestBody": {"required": True, "content": self._request_content() | REFERENCE},
+            "requestBody": {"required": True, "content": self.request_content() | REFERENCE},
             "responses": {"202": job_response("The job, which outlives every process")} | faults,
         }
         return {"post": asked}
@@ -207,7 +218,7 @@ class _Endpoint:
         """One row in a query, as the entry of a path; none where the model takes tensors."""
         if not self.signature.is_tabular:
             return {}
-        content: Schema = {"application/json": {"schema": self._ref("answer")}} | _tables()
+        content: Schema = {JSON: {"schema": self._ref("answer")}} | _tables()
         summary = "Predict one row"
         if page:
             content["text/html"] = {"schema": {"type": "string"}}
@@ -237,7 +248,7 @@ class _Endpoint:
         asked = self._operation(f"route_{self.name}", "Predict one row, the answer alone") | {
             "parameters": parameters,
             "responses": self._responses(
-                {"application/json": {"schema": alone}},
+                {JSON: {"schema": alone}},
                 ("400", "404", "409", "422", "500", "503", "504"),
             ),
         }
@@ -259,15 +270,16 @@ class _Endpoint:
             "example": sample[column.name],
         }
 
-    def _request_content(self) -> Schema:
+    def request_content(self) -> Schema:
+        """Rows in a body, by content type."""
         if not self.signature.is_tabular:
             example: object = sample_inputs(self.signature)
-            return {"application/json": {"schema": self._ref("tensors"), "example": example}}
+            return {JSON: {"schema": self._ref("tensors"), "example": example}}
         sample = sample_row(self.signature)
         several = {"type": "array", "items": self._ref("row")}
         frame = {"columns": list(sample), "data": [list(sample.values())]}
         content: Schema = {
-            "application/json": {
+            JSON: {
                 "schema": {"anyOf": [self._ref("row"), several, self._ref("columns")]},
                 "examples": {
                     "one": {"summary": "One row", "value": sample},
@@ -275,19 +287,16 @@ class _Endpoint:
                     "columns": {"summary": "Columns and data", "value": frame},
                 },
             },
-            CSV: {
-                "schema": {"type": "string", "description": "A header, then a line for each row."},
-                "example": _csv_of(self.signature, sample),
-            },
+            CSV: {"schema": _LINES, "example": _csv_of(self.signature, sample)},
         }
         return content | _columnar()
 
     def _answers(self) -> Schema:
         if not self.signature.is_tabular:
-            return {"application/json": {"schema": self._ref("answer")}}
+            return {JSON: {"schema": self._ref("answer")}}
         several = {"type": "array", "items": self._ref("answer")}
         one_or_several = {"schema": {"anyOf": [self._ref("answer"), several]}}
-        return {"application/json": one_or_several} | _tables()
+        return {JSON: one_or_several} | _tables()
 
     def _responses(self, content: Schema, faults: Sequence[str]) -> Schema:
         headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
@@ -331,7 +340,7 @@ def _csv_of(signature: Signature, sample: Mapping[str, Any]) -> str:
 
 def _service_paths(names: Sequence[str]) -> Schema:
     def get(operation: str, summary: str, schema: Schema, *faults: str) -> Schema:
-        answered = {"description": summary, "content": {"application/json": {"schema": schema}}}
+        answered = {"description": summary, "content": {JSON: {"schema": schema}}}
         return {
             "get": {
                 "operationId": operation,
@@ -368,6 +377,10 @@ def _fault(text: str) -> Schema:
 
 
 _TEXT = {"type": "string"}
+_LINES: Schema = _TEXT | {"description": "A header, then a line for each row."}
+_ANY_ROWS: Schema = {
+    "description": "Rows as for `predict`. They are looked at when a job names them."
+}
 
 _PROBLEM_SCHEMA: Schema = {
     "type": "object",

@@ -131,14 +131,16 @@ REFERENCE: Schema = {
             "type": "object",
             "properties": {"upload": {**_TEXT, "description": "The id of an upload."}},
             "required": ["upload"],
-        }
+            "additionalProperties": False,
+        },
+        "example": {"upload": "01a2006b-0c2e-7d51-9f00-4a1b5c000000"},
     }
 }
 """A body that names an upload, by its content type."""
 
 
-def upload_paths(fault_refs: Schema) -> Schema:
-    """The paths of ``/uploads``."""
+def upload_paths(content: Schema, fault_refs: Schema) -> Schema:
+    """The paths of ``/uploads``; ``content`` is what may be sent, by content type."""
     upload = {
         "id": _TEXT,
         "bytes": {"type": "integer"},
@@ -154,7 +156,7 @@ def upload_paths(fault_refs: Schema) -> Schema:
         "operationId": "upload",
         "tags": ["service"],
         "summary": "Send rows that jobs may then name",
-        "requestBody": {"required": True, "content": {"*/*": {}}},
+        "requestBody": {"required": True, "content": content},
         "responses": {"201": kept} | fault_refs,
     }
     delete = {

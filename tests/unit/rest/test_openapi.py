@@ -51,7 +51,7 @@ def pet(folder: Path, *, strict: bool = False) -> Entry:
 
 def document(*models: Entry, **options: Any) -> Any:
     given: dict[str, Any] = {
-        "default": models[0].name,
+        "default": models[0].name if models else None,
         "prefix": "",
         "templates": {},
         "output_names": {},
@@ -190,3 +190,18 @@ def test_where_jobs_are_taken_the_document_says_how(tmp_path: Path) -> None:
     without = document(flower(tmp_path / "again"))
     assert "202" not in without["paths"]["/predict"]["post"]["responses"]
     assert "/process" not in without["paths"]
+
+
+def test_what_may_be_uploaded_is_what_predict_takes(tmp_path: Path) -> None:
+    found = document(
+        pet(tmp_path), described(tensor_bundle(tmp_path / "double"), "double"), jobs=True
+    )
+    content = found["paths"]["/uploads"]["post"]["requestBody"]["content"]
+    taken = found["paths"]["/models/pet/predict"]["post"]["requestBody"]["content"]
+    assert set(content) == set(taken)
+    assert content["application/json"]["examples"] == taken["application/json"]["examples"]
+    assert "type" not in content["application/json"]["schema"]
+    assert content["text/csv"] == taken["text/csv"]
+    nobody = document(jobs=True)
+    OpenAPIV31SpecValidator(nobody).validate()
+    assert set(nobody["paths"]["/uploads"]["post"]["requestBody"]["content"]) == set(content)
