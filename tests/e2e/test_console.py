@@ -15,9 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from modelway.endpoints.endpoint import Endpoint
 from support.browser import Browser, log, open_browser, resize
-from support.canaries import controlled, linked_bundle
+from support.canaries import answering
 from support.homes import HOME, Homes, Up
 from support.live import Serve, Service
 from support.proxied import behind_prefix
@@ -83,9 +82,7 @@ def service(
 def up(iris_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Where jobs and labels are taken too."""
     folder = tmp_path_factory.mktemp("up")
-    with controlled(folder / HOME) as control:
-        linked_bundle(control, iris_bundle, "iris", "1")
-        control.rollouts.create(Endpoint("iris", "iris:1"), "ann")
+    answering(folder / HOME, iris_bundle, "iris")
     with Homes() as homes:
         yield homes.up(folder, "--no-mlflow", workers=1)
 

@@ -75,6 +75,13 @@ def linked_bundle(control: Control, bundle: Path, model: str, version: str) -> s
     return digest
 
 
+def answering(home: Path, bundle: Path, name: str) -> None:
+    """Have an endpoint of a home, in which nothing runs, answer by a bundle."""
+    with controlled(home) as control:
+        linked_bundle(control, bundle, name, "1")
+        control.rollouts.create(Endpoint(name, f"{name}:1"), "ann")
+
+
 def moved(control: Control, version: str, model: str = "rule", alias: str = "champion") -> None:
     """Have an alias point to a version, as the ledger says."""
     history = control.store.ledger.history(model, alias)

@@ -134,7 +134,9 @@ def _job_paths(paths: Schema, parts: Mapping[str, _Endpoint], default: str | Non
         if path in paths:
             post = paths[path]["post"]
             parameters = [*post["parameters"], PREFERENCE, *JOB_PARAMETERS]
-            responses = post["responses"] | {"202": deferred_response()}
+            # A job may be cancelled while its caller waits for it.
+            lost = _fault_refs(("404",))
+            responses = post["responses"] | {"202": deferred_response()} | lost
             later = post | {"parameters": parameters, "responses": responses}
             found[path] = paths[path] | {"post": later}
     return found
@@ -206,7 +208,7 @@ class _Endpoint:
 
     def job(self, operation: str) -> Schema:
         """The same rows as a job, as the entry of a path."""
-        faults = _fault_refs(("400", "406", "409", "413", "415", "422", "503", "504"))
+        faults = _fault_refs(("400", "404", "406", "409", "413", "415", "422", "500", "503", "504"))
         asked = self._operation(operation, "Predict later: ask for a job") | {
             "parameters": [*_CONTROL, *JOB_PARAMETERS],
             "requestBody": {"required": True, "content": self.request_content() | REFERENCE},

@@ -8,7 +8,7 @@ from modelway.domain.jobs import HIGHEST_PRIORITY, LOWEST_PRIORITY, USUAL_PRIORI
 
 Schema = dict[str, Any]
 
-FAULTS = ("400", "404", "406", "409", "422", "503")
+FAULTS = ("400", "404", "406", "409", "413", "415", "503")
 
 _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
@@ -27,8 +27,9 @@ JOB_PARAMETERS: list[Schema] = [
     {
         "name": "idempotency-key",
         "in": "header",
-        "description": "The same key with the same body is the same job.",
-        "schema": {"type": "string", "maxLength": 257},
+        "description": "The same key with the same body is the same job: 1 to 255 visible ASCII "
+        "characters, best in quotes.",
+        "schema": {"type": "string", "pattern": '^("[!-~]{1,255}"|[!#-~][!-~]{0,254})$'},
     },
     {
         "name": "modelway-callback",
@@ -157,7 +158,7 @@ def upload_paths(content: Schema, fault_refs: Schema) -> Schema:
         "tags": ["service"],
         "summary": "Send rows that jobs may then name",
         "requestBody": {"required": True, "content": content},
-        "responses": {"201": kept} | fault_refs,
+        "responses": {"201": kept} | _some(fault_refs, "400", "413", "415", "503"),
     }
     delete = {
         "operationId": "upload_remove",
@@ -177,13 +178,25 @@ def process_paths(asked: Schema, fault_refs: Schema) -> Schema:
         "tags": ["service"],
         "summary": "How a job stands",
         "parameters": [one],
-        "responses": {"200": job_response("How it stands")} | fault_refs,
+        "responses": {"200": job_response("How it stands")}
+        | _some(fault_refs, "400", "404", "503"),
     }
     if not asked:
         return {"/process": {"get": stands}}
     model: Schema = {"name": "model", "in": "query", "schema": _TEXT}
     post = asked["post"] | {"parameters": [*asked["post"]["parameters"], model]}
     return {"/process": {"get": stands, "post": post}}
+
+
+_PAGE: Schema = {
+    "description": "Jobs, the newest first",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/jobs.page"}}},
+}
+_RESULT: Schema = {
+    "description": "The answer: in JSON and as tables, or in the table asked for with the job",
+    "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _NAMED},
+    "content": {"application/json": {}, "text/csv": {}},
+}
 
 
 def job_paths(fault_refs: Schema) -> Schema:
@@ -195,28 +208,19 @@ def job_paths(fault_refs: Schema) -> Schema:
             "tags": ["service"],
             "summary": summary,
             "parameters": list(parameters),
-            "responses": responses | fault_refs,
+            "responses": responses | _some(fault_refs, "404", "503"),
         }
 
     def asked(name: str, schema: Schema) -> Schema:
         return {"name": name, "in": "query", "schema": schema}
 
-    page = {
-        "description": "Jobs, the newest first",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/jobs.page"}}},
-    }
-    result = {
-        "description": "The answer: in JSON and as tables, or in the table asked for with the job",
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _NAMED},
-        "content": {"application/json": {}, "text/csv": {}},
-    }
     stands = {"200": job_response("How it stands")}
     return {
         "/jobs": {
             "get": operation(
                 "jobs",
                 "List jobs",
-                {"200": page},
+                {"200": _PAGE} | _some(fault_refs, "400"),
                 asked("state", _STATE),
                 asked("model", _TEXT),
                 asked("before", _TEXT),
@@ -225,14 +229,23 @@ def job_paths(fault_refs: Schema) -> Schema:
         },
         "/jobs/{id}": {
             "get": operation("job", "How a job stands", stands, _ID),
-            "delete": operation("job_cancel", "Cancel a job that is not done", stands, _ID),
+            "delete": operation(
+                "job_cancel",
+                "Cancel a job that is not done",
+                stands | _some(fault_refs, "409"),
+                _ID,
+            ),
         },
         "/jobs/{id}/result": {
             "get": operation(
                 "job_result",
                 "The answer of a job",
-                {"200": result, "202": job_response("It is not done")},
+                {"200": _RESULT, "202": job_response("It is not done")} | _some(fault_refs, "406"),
                 _ID,
             )
         },
     }
+
+
+def _some(fault_refs: Schema, *statuses: str) -> Schema:
+    return {one: fault_refs[one] for one in statuses}
