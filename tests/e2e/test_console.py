@@ -308,9 +308,22 @@ def test_every_operation_of_up_opens_and_rows_can_be_sent_for_later(
         assert tried(browser, "job_iris") == "202"
 
 
+def test_what_was_chosen_from_a_list_can_be_unchosen(browser: Browser, up: Up) -> None:
+    opened_operations(browser, up.url)
+    state = Select(one(browser, "#jobs form.trial select"))
+    assert state.first_selected_option.text == ""
+    state.select_by_visible_text("cancelled")
+    assert tried(browser, "jobs") == "200"
+    assert one(browser, "#jobs .response code").text == f"{up.url}/jobs?state=cancelled"
+    state.select_by_value("")
+    assert tried(browser, "jobs") == "200"
+    assert one(browser, "#jobs .response code").text == f"{up.url}/jobs"
+
+
 def test_the_schema_of_a_body_shows_every_column(browser: Browser, service: Service) -> None:
     browser.get(f"{service.url}/docs")
     one(browser, "#predict > summary").click()
+    one(browser, "#predict .choices .properties > div")
     columns = [
         entry.text.splitlines()
         for entry in browser.find_elements(By.CSS_SELECTOR, "#predict .choices .properties > div")

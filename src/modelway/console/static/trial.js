@@ -46,8 +46,9 @@ function parameterField(parameter, document_) {
   const id = freshId("parameter");
   const schema = resolved(parameter.schema ?? {}, document_);
   const example = parameter.example ?? (parameter.required ? schema.examples?.[0] ?? schema.enum?.[0] : undefined);
+  const nothing = parameter.required ? null : element("option", { value: "" });
   const input = schema.enum
-    ? element("select", { id }, schema.enum.map((one) => element("option", { value: String(one) }, String(one))))
+    ? element("select", { id }, nothing, schema.enum.map((one) => element("option", { value: String(one) }, String(one))))
     : element("input", { id, type: "text", autocomplete: "off" });
   input.value = String(example ?? "");
   return {
