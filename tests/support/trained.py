@@ -42,8 +42,7 @@ def follow_tutorial(folder: Path) -> None:
             elif language == "json":
                 reader.expect(json.loads(text))
             else:
-                for line in commands(text):
-                    reader.type(line)
+                reader.paste(commands(text))
         reader.stop()
         (folder / TRANSCRIPT).write_text(json.dumps(reader.transcript))
 
@@ -53,7 +52,7 @@ class _Reader:
         self.transcript: dict[str, Any] = {"said": {}, "answers": []}
         self._folder, self._homes = folder, homes
         self._up: Up | None = None
-        self._line = ""
+        self._pasted: list[str] = []
 
     def here(self, text: str) -> str:
         """What is shown, with the addresses and the last answer's id that there are here."""
@@ -62,6 +61,12 @@ class _Reader:
             text = _ID.sub(self.transcript["answers"][-1]["answer"]["prediction_id"], text)
         text = text.replace("http://127.0.0.1:8080", self._up.url)
         return text.replace("http://127.0.0.1:8091", self._up.registry)
+
+    def paste(self, lines: list[str]) -> None:
+        """The commands of one block."""
+        for line in lines:
+            self.type(line)
+        self._pasted = lines
 
     def type(self, line: str) -> None:
         """One command."""
@@ -77,20 +82,24 @@ class _Reader:
             self._up.wait_for_mlflow()
             self.transcript["mlflow_s"] = time.monotonic() - begun
             return
-        self._line = line
         self.transcript["said"][line] = self._said(line)
 
     def expect(self, shown: dict[str, Any]) -> None:
-        """Type the last command again until it answers so, as long as a reader takes to do so."""
+        """The answer of the last block. A command that stands alone is typed again until it answers
+        so, as long as a reader takes to do so; what was pasted with others has its first answer.
+        """
         shown.pop("...")
-        answer: dict[str, Any] = {}
+        line = self._pasted[-1]
+        answer = json.loads(self.transcript["said"][line])
 
         def holds() -> bool:
             nonlocal answer
-            answer = json.loads(self._said(self._line))
-            return shown.items() <= answer.items()
+            if shown.items() <= answer.items():
+                return True
+            answer = json.loads(self._said(line))
+            return False
 
-        waited_s = wait_until(holds, FOLLOWED_S, lambda: answer)
+        waited_s = wait_until(holds, FOLLOWED_S if len(self._pasted) == 1 else 0.0, lambda: answer)
         self.transcript["answers"].append({"waited_s": waited_s, "answer": answer})
 
     def stop(self) -> None:

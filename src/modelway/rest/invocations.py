@@ -143,7 +143,7 @@ def default_endpoint(plane: DataPlane) -> str:
     """The default endpoint. Raises EndpointNotFound."""
     default = plane.router.default()
     if default is None:
-        raise EndpointNotFound("", plane.router.endpoints())
+        raise EndpointNotFound(None, plane.router.endpoints())
     return default
 
 

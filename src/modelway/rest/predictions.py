@@ -53,7 +53,7 @@ class Predictions:
         """The predictions of the default endpoint. Raises EndpointNotFound."""
         default = self._plane.router.default()
         if default is None:
-            raise EndpointNotFound("", self._plane.router.endpoints())
+            raise EndpointNotFound(None, self._plane.router.endpoints())
         return self.of(default)
 
     def routes(self, page: Answer | None) -> Iterator[tuple[str, Route]]:

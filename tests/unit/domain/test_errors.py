@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelway.domain import errors
-from modelway.domain.errors import ModelwayError, Problem, SignatureMismatch
+from modelway.domain.errors import EndpointNotFound, ModelwayError, Problem, SignatureMismatch
 
 
 def tree(root: type[ModelwayError] = ModelwayError) -> Iterator[type[ModelwayError]]:
@@ -47,3 +47,11 @@ def test_a_problem_says_that_nothing_came() -> None:
     assert Problem("/a", "a", "missing", None, "a number").message == (
         "a: expected a number, nothing came"
     )
+
+
+def test_an_endpoint_is_missed_by_its_name_or_as_the_default() -> None:
+    assert EndpointNotFound("a", ["c", "b"]).message == "no endpoint is called 'a'; there is: b, c"
+    assert EndpointNotFound(None, ["c", "b"]).message == (
+        "no endpoint is the default: name one of b, c"
+    )
+    assert EndpointNotFound(None, []).message == "there is no endpoint yet"

@@ -14,14 +14,19 @@ class NotFound(ModelwayError):
 
 
 class EndpointNotFound(NotFound):
-    """No endpoint has this name."""
+    """No endpoint has this name, or none is the default, for which ``name`` is None."""
 
     code = "endpoint-not-found"
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
+    def __init__(self, name: str | None, known: Sequence[str]) -> None:
         self.name = name
-        there = ", ".join(sorted(known)[:10]) or "none"
-        super().__init__(f"no endpoint is called {name!r}; there is: {there}")
+        there = ", ".join(sorted(known)[:10])
+        if name is not None:
+            super().__init__(f"no endpoint is called {name!r}; there is: {there or 'none'}")
+        elif known:
+            super().__init__(f"no endpoint is the default: name one of {there}")
+        else:
+            super().__init__("there is no endpoint yet")
 
 
 class ModelNotFound(NotFound):
