@@ -81,7 +81,8 @@ class JobQueue(Protocol):
 
     ``enqueue`` keeps all of the jobs or none; by the time it returns they outlive every process.
     Of one whose id or idempotency key came before with the same fingerprint it gives the earlier
-    job, and raises IdempotencyMismatch or IdempotencyKeyReused where the fingerprint is another.
+    job, and raises IdempotencyMismatch or IdempotencyKeyReused where the fingerprint is another. A
+    new one has its position.
     ``lease`` gives jobs of one endpoint, the highest priority first and of one priority the oldest;
     endpoints take turns where several have jobs of the highest priority. At most so many as are
     ``wanted`` of that endpoint, and only so many that their inputs have at most ``n_bytes``, but

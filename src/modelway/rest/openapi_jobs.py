@@ -73,8 +73,7 @@ def job_schemas() -> Schema:
         "attempt": {"type": "integer", "description": "How often a worker has taken it."},
         "position": {
             "type": "integer",
-            "description": "1 for the next of its model's queued jobs; said of one job that is "
-            "asked for by its id, and not when it is handed in.",
+            "description": "1 for the next of its model's queued jobs; not said in lists.",
         },
         "progress": {
             "type": "object",
@@ -165,7 +164,8 @@ def upload_paths(content: Schema, fault_refs: Schema) -> Schema:
         "tags": ["service"],
         "summary": "Take back what was sent; jobs that named it have it still",
         "parameters": [_ID],
-        "responses": {"204": {"description": "It is not there any more"}} | fault_refs,
+        "responses": {"204": {"description": "It is not there any more"}}
+        | _some(fault_refs, "404", "503"),
     }
     return {"/uploads": {"post": post}, "/uploads/{id}": {"delete": delete}}
 

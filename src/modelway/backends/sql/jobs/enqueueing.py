@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from modelway.backends.sql.columns import check, insert_checked, microseconds
 from modelway.backends.sql.jobs import payloads
+from modelway.backends.sql.jobs.line import positions
 from modelway.backends.sql.jobs.moves import portions
 from modelway.backends.sql.jobs.rows import job_of
 from modelway.backends.sql.tables import JOBS
@@ -41,6 +43,8 @@ class Handed:
     def add(self, connection: Connection, known: dict[str, Job]) -> Sequence[Job]:
         """Write those that are not known yet; gives all of them in the order of the call.
 
+        Those that are new have their positions.
+
         ``known`` are earlier jobs by their ids and by the hashes of their keys.
 
         Raises:
@@ -49,6 +53,7 @@ class Handed:
         """
         rows = []
         inputs = {}
+        new = []
         kept: dict[str, Job] = dict(known)
         given = []
         for job, key in zip(self._jobs, self._keys, strict=True):
@@ -59,11 +64,14 @@ class Handed:
                 kept |= dict.fromkeys(names, there)
                 rows.append(_row(job, key))
                 inputs[job.id] = job.input
+                new.append(job)
             given.append(there)
-        if rows:
-            insert_checked(connection, JOBS, _COLUMNS, rows)
-            payloads.put(connection, payloads.INPUT, inputs)
-        return given
+        if not rows:
+            return given
+        insert_checked(connection, JOBS, _COLUMNS, rows)
+        payloads.put(connection, payloads.INPUT, inputs)
+        found = positions(connection, new)
+        return [replace(one, position=found.get(one.id)) for one in given]
 
     def known(self, connection: Connection) -> dict[str, Job]:
         """The jobs that came before, by their ids and by the hashes of their keys.

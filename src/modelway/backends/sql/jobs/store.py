@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, fun
 
 from modelway.backends.sql.database import Database
 from modelway.backends.sql.jobs import callbacks, payloads
+from modelway.backends.sql.jobs.line import position
 from modelway.backends.sql.jobs.moves import DELAYED, LANES, Change, among, held, move, portions
 from modelway.backends.sql.jobs.outbox import announce
 from modelway.backends.sql.jobs.rows import attempt_of, job_of
@@ -18,9 +19,6 @@ from modelway.backends.sql.tables import JOB_ATTEMPTS, JOB_OUTBOX, JOB_PAYLOADS,
 from modelway.domain.errors import IllegalTransition, JobNotFound
 from modelway.domain.jobs import Attempt, Job, JobState, Payload
 from modelway.jobs.ports import QueueDepth
-
-FARTHEST = 10_000
-"""The position of all jobs that are farther back: counting takes too long to be asked often."""
 
 _J, _A = JOBS.c, JOB_ATTEMPTS.c
 _OPEN = select(_J.id).where(among(_J.id), _J.ended_at.is_(None))
@@ -169,6 +167,10 @@ def _row(connection: Connection, job_id: str) -> Row[Any]:
     return row
 
 
+def _position(connection: Connection, job: Row[Any]) -> int:
+    return position(connection, job.endpoint, job.lane, job.created_at, job.id)
+
+
 def _places(state: JobState | None, endpoint: str | None) -> Iterator[ColumnElement[bool]]:
     """Where the jobs in a state lie, each place in the order of their age in one index."""
     for one in JobState if state is None else (state,):
@@ -183,14 +185,6 @@ def _places(state: JobState | None, endpoint: str | None) -> Iterator[ColumnElem
 def _older(job: Row[Any]) -> ColumnElement[bool]:
     at = _J.created_at
     return and_(at <= job.created_at, or_(at < job.created_at, _J.id < job.id))
-
-
-def _position(connection: Connection, job: Row[Any]) -> int:
-    """1 for the next of its endpoint; ``FARTHEST`` for each that is farther back."""
-    same_lane = and_(_J.lane == job.lane, or_(_J.created_at < job.created_at, _older(job)))
-    ahead = select(_J.id).where(_J.endpoint == job.endpoint, or_(_J.lane < job.lane, same_lane))
-    some = ahead.limit(FARTHEST - 1).subquery()
-    return int(connection.execute(select(func.count()).select_from(some)).scalar_one()) + 1
 
 
 def _endpoints(connection: Connection) -> list[str]:
