@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from modelway.backends.table_place import TablePlace
 from modelway.backends.table_reading import TableReader, TableSplitter, table_fingerprint
 from modelway.backends.table_writing import TableWriter, made, replaced
 from modelway.batch.parts import PartSize
+from modelway.composition.batch_formats import writer_of
 from modelway.composition.batch_types import table_kind
 from modelway.domain.errors import (
     BadValue,
@@ -29,6 +31,7 @@ from modelway.domain.errors import (
 from modelway.domain.signature import Column, Datatype, Signature
 from modelway.inference.validation import Validator
 from support.homes import free_port
+from support.scored import rows_of as rows_in
 from support.stores import KINDS, empty_database, rows_of
 
 SIGNATURE = Signature(
@@ -184,6 +187,92 @@ def test_decimal_numbers_are_numbers_for_the_model(url: str, place: TablePlace) 
     matrix = rows.check(Validator(signature, strict=True)).table.matrix
     assert matrix[:2, 0].tolist() == [0.1, 1250000000.25]
     assert matrix[2, 0] != matrix[2, 0]
+
+
+ROWS_OF_EACH_TYPE: dict[str, tuple[str, ...]] = {
+    "sqlite": (
+        """CREATE TABLE things (
+            id INTEGER PRIMARY KEY, whole BIGINT, real DOUBLE, yes BOOLEAN, cents NUMERIC(10, 2),
+            day DATE, moment DATETIME, raw BLOB, word TEXT
+        )""",
+        "INSERT INTO things VALUES (1, 5, 0.1, 1, 1234.56, '2024-02-29', '2024-02-29 10:30:00',"
+        " x'00ff', 'ö')",
+        "INSERT INTO things (id) VALUES (2)",
+    ),
+    "postgresql": (
+        """CREATE TABLE things (
+            id BIGINT PRIMARY KEY, whole BIGINT, real DOUBLE PRECISION, yes BOOLEAN,
+            cents NUMERIC(10, 2), day DATE, moment TIMESTAMP, raw BYTEA, word TEXT,
+            exact NUMERIC, long NUMERIC(60, 2), zoned TIMESTAMPTZ, clock TIME, span INTERVAL,
+            name UUID, nested JSONB, many INTEGER[]
+        )""",
+        "INSERT INTO things VALUES (1, 5, 0.1, true, 1234.56, '2024-02-29', '2024-02-29 10:30:00',"
+        " '\\x00ff', 'ö', 1234.5600, 1e50, '1875-01-01 00:00:00+00', '10:30', '1 day 02:00',"
+        " '00000000-0000-0000-0000-000000000001', '{\"a\": [1]}', '{1,2}')",
+        "INSERT INTO things (id) VALUES (2)",
+        "INSERT INTO things (id, cents) VALUES (3, 'NaN')",
+    ),
+    "mysql": (
+        """CREATE TABLE things (
+            id BIGINT PRIMARY KEY, whole BIGINT, `real` DOUBLE, yes BOOLEAN,
+            cents DECIMAL(10, 2), day DATE, moment DATETIME(6), raw BLOB, word TEXT,
+            long_ DECIMAL(60, 2), clock TIME(6), name UUID
+        )""",
+        "INSERT INTO things VALUES (1, 5, 0.1, true, 1234.56, '2024-02-29', '2024-02-29 10:30:00',"
+        " x'00ff', 'ö', 1e50, '10:30', '00000000-0000-0000-0000-000000000001')",
+        "INSERT INTO things (id) VALUES (2)",
+    ),
+}
+"""Tables with a column of each type: a row of values, a row of nulls."""
+
+
+def files_of(place: TablePlace, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the files of each form have of a table."""
+    (span,) = TableSplitter("id").spans(place)
+    kinds = place.types(TableSplitter("id").names(place))
+    found = {}
+    for form in ("csv", "jsonl", "parquet"):
+        path = folder / f"rows.{form}"
+        writer = writer_of(form, kinds, {})(path, True)
+        # A batch for each row, so that one has nothing but nulls.
+        for rows in TableReader(None, "id", SIGNATURE).read(place, span, 1):
+            writer.write(rows.kept())
+        writer.close()
+        found[form] = rows_in(path)
+    return found
+
+
+def test_files_have_the_values_of_columns_of_each_type(
+    url: str, place: TablePlace, tmp_path: Path
+) -> None:
+    rows_of(url, *ROWS_OF_EACH_TYPE[place.database.dialect])
+    if place.is_psycopg:
+        place.database.close()
+        place = TablePlace(f"{url}?options=-c%20TimeZone%3DEurope%2FBerlin&table=things")
+    found = files_of(place, tmp_path)
+    place.database.close()
+    (parquet, nulls, *more), csv, jsonl = found["parquet"], found["csv"][0], found["jsonl"][0]
+    assert set(nulls.values()) == {2, None}
+    assert all(one["cents"] is None for one in more)
+    assert (parquet["whole"], parquet["real"], parquet["word"]) == (5, 0.1, "ö")
+    assert bool(parquet["yes"]) is True
+    assert (parquet["raw"], csv["raw"], jsonl["raw"]) == ("AP8=",) * 3
+    if place.database.dialect == "sqlite":  # where all of these are numbers and text
+        assert parquet["cents"] == 1234.56
+        assert (parquet["day"], parquet["moment"]) == ("2024-02-29", "2024-02-29 10:30:00")
+        return
+    assert parquet["cents"] == decimal.Decimal("1234.56")
+    assert parquet["day"] == datetime.date(2024, 2, 29)
+    assert parquet["moment"] == datetime.datetime(2024, 2, 29, 10, 30)
+    if "zoned" in parquet:
+        # It was read as 00:53:28 of Berlin, a zone that Arrow does not read.
+        assert csv["zoned"] == "1875-01-01T00:53:28+00:53:28"
+        assert parquet.pop("zoned") == datetime.datetime(1875, 1, 1, tzinfo=datetime.UTC)
+        assert json.loads(parquet.pop("nested")) == {"a": [1]}
+        assert json.loads(parquet.pop("many")) == [1, 2]
+    plain = ("whole", "real", "yes", "cents", "day", "moment")
+    texts = {name: text for name, text in parquet.items() if name not in plain}
+    assert texts == {name: csv[name] for name in texts} | {"id": 1}
 
 
 @pytest.mark.services

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from modelway.backends.csv_records import Block, Record, blocks, header_of, read_record, read_whole
-from modelway.backends.text_files import lines_of, listed
+from modelway.backends.text_files import lines_of, listed, text_of
 from modelway.batch.faults import Fault, damaged
 from modelway.batch.parts import USUAL, PartSize, Span
 from modelway.batch.ports import Columns, Values
@@ -213,7 +213,7 @@ def _cell(value: Any) -> Any:
         return "true" if value else "false"
     if isinstance(value, (list, dict)):
         return _encode(value).decode()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return text_of(value)
 
 
 _PLAIN = frozenset((str, int, float, type(None)))

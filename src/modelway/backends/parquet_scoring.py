@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelway.backends.text_files import text_of
 from modelway.batch.faults import Fault
 from modelway.batch.parts import USUAL, PartSize, Span
 from modelway.batch.ports import ArrowColumn, Columns, Values
 from modelway.domain.errors import InvalidInput, MalformedPayload
+from modelway.domain.tables import Array
 from modelway.inference.validation import Checked, Validator
 
 _FAULTS = (pa.ArrowException, OSError, MemoryError)
@@ -26,6 +29,8 @@ _GROUP_BYTES = 32 * 1024 * 1024
 """A row group ends where its values take so much memory."""
 
 _PLAIN = {float: pa.float64(), int: pa.int64(), bool: pa.bool_(), str: pa.string()}
+_TAKEN = frozenset((float, int, bool, str, type(None), list, dict, tuple))
+"""Types of values that become arrays as they are."""
 
 ReadTable = Callable[[Any, Validator], Checked]
 """Checks a table of Arrow. Raises SignatureMismatch."""
@@ -173,7 +178,11 @@ class ParquetWriter:
         self._held, self._held_bytes = [], 0
 
     def _array(self, values: Values, field: Any) -> Any:
-        found: Any = values if isinstance(values, ArrowColumn) else self._make_array(values)
+        found: Any = values
+        if not isinstance(values, ArrowColumn):
+            found = self._make_array(_told(values, field.type))
+            if found.null_count == len(found) and field.type not in _PLAIN.values():
+                found = pa.nulls(len(found), field.type)  # nothing says which type they are not of
         try:
             return found if found.type == field.type else found.cast(field.type)
         except pa.ArrowException as error:
@@ -181,6 +190,23 @@ class ParquetWriter:
                 f"column {field.name!r} does not keep the type it has first: {error}",
                 hint="write .csv or .jsonl, or leave the column out",
             ) from error
+
+
+def _told(values: Sequence[Any] | Array, kind: Any) -> Sequence[Any] | Array:
+    """The values, with those that are neither numbers nor text as text, of which Arrow makes its
+    own; what is not a number is none.
+    """
+    if isinstance(values, np.ndarray) or _TAKEN.issuperset(map(type, values)):
+        return values
+    return [one if type(one) in _TAKEN else _text(one, kind) for one in values]
+
+
+def _text(value: Any, kind: Any) -> str | None:
+    if pa.types.is_timestamp(kind) and getattr(value, "tzinfo", None) is not None:
+        value = value.astimezone(datetime.UTC)  # Arrow reads no zone that has seconds
+    if pa.types.is_decimal(kind) and value != value:
+        return None
+    return text_of(value)
 
 
 def _is_float(kind: Any) -> bool:

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
+from modelway.backends.text_files import text_of
+
 Kind = TypeEngine[Any]
 
 _ID_LENGTH = 255
@@ -83,7 +85,11 @@ def as_value(value: object, kind: Kind) -> object:
         return None
     if isinstance(value, list | dict) and not isinstance(kind, sa.JSON | sa.ARRAY):
         # As text, so that a column of numbers refuses it as it does any text.
-        return json.dumps(value, default=str)
+        return json.dumps(value, default=_nested)
     if value is None or not isinstance(kind, sa.String) or isinstance(value, str):
         return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return text_of(value)
+
+
+def _nested(value: object) -> str:
+    return text_of(value) if isinstance(value, bytes) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,3 +58,10 @@ def listed(values: Values) -> Sequence[Any]:
     if isinstance(values, ArrowColumn):
         return values.to_pylist()
     return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+def text_of(value: object) -> str:
+    """A value that is no text as text: moments as ISO 8601 has them, bytes as base64."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

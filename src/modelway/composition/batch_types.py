@@ -35,8 +35,11 @@ def arrow_kind(kind: Any) -> Any:
         return int
     if isinstance(kind, sa.Float):
         return float
-    if isinstance(kind, sa.Numeric) and kind.precision is not None:
-        return pa.decimal128(min(kind.precision, _MOST_DIGITS), kind.scale or 0)
+    if isinstance(kind, sa.Numeric):
+        n_digits, scale = kind.precision or 0, kind.scale or 0
+        # Where a number has any digits, or more than Parquet's have, text keeps all of them.
+        is_decimal = n_digits and 0 <= scale <= n_digits <= _MOST_DIGITS
+        return pa.decimal128(n_digits, scale) if is_decimal else str
     if isinstance(kind, sa.DateTime):
         return pa.timestamp("us", tz="UTC" if kind.timezone else None)
     return pa.date32() if isinstance(kind, sa.Date) else str
