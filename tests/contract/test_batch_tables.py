@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from modelway.backends.table_place import TablePlace
 from modelway.backends.table_reading import TableReader, TableSplitter, table_fingerprint
+from modelway.backends.table_types import TIME_WITH_ZONE, of_table
 from modelway.backends.table_writing import TableWriter, made, replaced
 from modelway.batch.parts import PartSize
 from modelway.composition.batch_formats import writer_of
@@ -273,6 +274,34 @@ def test_files_have_the_values_of_columns_of_each_type(
     plain = ("whole", "real", "yes", "cents", "day", "moment")
     texts = {name: text for name, text in parquet.items() if name not in plain}
     assert texts == {name: csv[name] for name in texts} | {"id": 1}
+
+
+def test_decimal_numbers_of_any_length_and_moments_with_a_zone_stay_what_they_are(
+    url: str, place: TablePlace
+) -> None:
+    exact = of_table(sa.Numeric(), is_sqlite=False)
+    berlin = datetime.timezone(datetime.timedelta(hours=2))
+    moment = datetime.datetime(2026, 7, 1, 1, 30, tzinfo=berlin)
+    types = {"id": exact, "cents": exact, "at": TIME_WITH_ZONE}
+    cells = [decimal.Decimal("1234.5"), decimal.Decimal("1234.56")]
+    TableWriter(place, made(place, types, "id"), "id").write(
+        {"id": cells[:1], "cents": cells[1:], "at": [moment]}
+    )
+    (found,) = rows_of(url, "SELECT id, cents, at FROM things")
+    if place.database.dialect == "sqlite":
+        assert found == (1234.5, 1234.56, "2026-06-30 23:30:00.000000")
+        return
+    assert list(map(decimal.Decimal, found[:2])) == cells
+    zone = datetime.UTC if place.is_psycopg else None
+    assert found[2] == datetime.datetime(2026, 6, 30, 23, 30, tzinfo=zone)
+    # A column without zones in a database that has some is in UTC too.
+    if place.is_psycopg:
+        rows_of(url, "CREATE TABLE plain (id BIGINT PRIMARY KEY, at TIMESTAMP)")
+        plain = TablePlace(f"{url}?table=plain")
+        table = made(plain, {"id": sa.BigInteger(), "at": TIME_WITH_ZONE}, "id")
+        TableWriter(plain, table, "id").write({"id": [1], "at": [moment]})
+        plain.database.close()
+        assert rows_of(url, "SELECT at FROM plain") == [(datetime.datetime(2026, 6, 30, 23, 30),)]
 
 
 @pytest.mark.services

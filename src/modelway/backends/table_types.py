@@ -21,13 +21,13 @@ Kind = TypeEngine[Any]
 
 _ID_LENGTH = 255
 """As long as an id of text may be, since MariaDB has no index of longer ones."""
+_MOST_DIGITS, _MOST_DIGITS_BEHIND = 65, 30
+"""Of a decimal number of MySQL, and of MariaDB, which has some more behind the point."""
 
 TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-ID = sa.String(_ID_LENGTH).with_variant(
-    # Two ids that differ in case only are two.
-    mysql.VARCHAR(_ID_LENGTH, charset="utf8mb4", collation="utf8mb4_bin"),
-    *("mysql", "mariadb"),
-)
+# Two ids that differ in case only are two.
+_MYSQL_ID = mysql.VARCHAR(_ID_LENGTH, charset="utf8mb4", collation="utf8mb4_bin")
+ID = sa.String(_ID_LENGTH).with_variant(_MYSQL_ID, "mysql", "mariadb")
 TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 TIME_WITH_ZONE = sa.DateTime(timezone=True).with_variant(
     mysql.DATETIME(fsp=6), *("mysql", "mariadb")
@@ -70,12 +70,32 @@ def of_table(kind: Kind, *, is_sqlite: bool) -> Kind:
     if isinstance(kind, sa.DateTime):
         return TIME_WITH_ZONE if kind.timezone else TIME
     if isinstance(kind, sa.Numeric):
-        return sa.Numeric(kind.precision, kind.scale)
+        return of_decimal(kind.precision, kind.scale)
     return TEXT
+
+
+def of_decimal(precision: int | None, scale: int | None) -> Kind:
+    """The type for decimal numbers of so many digits, of which ``scale`` are behind the point.
+
+    Where MariaDB and MySQL have none with all these digits it is text there: they would round.
+    """
+    kind = sa.Numeric(precision, scale)
+    if _is_everywhere(precision, scale):
+        return kind
+    return kind.with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def _is_everywhere(precision: int | None, scale: int | None) -> bool:
+    """Whether each database has decimal numbers of so many digits."""
+    if precision is None or precision > _MOST_DIGITS:
+        return False
+    return 0 <= (scale or 0) <= min(precision, _MOST_DIGITS_BEHIND)
 
 
 def as_id(kind: Kind) -> Kind:
     """The type for ids, where it is ``kind`` for other values."""
+    if isinstance(kind, sa.Numeric) and not _is_everywhere(kind.precision, kind.scale):
+        return sa.Numeric(kind.precision, kind.scale).with_variant(_MYSQL_ID, "mysql", "mariadb")
     return ID if isinstance(kind, sa.String) else kind
 
 
@@ -86,9 +106,16 @@ def as_value(value: object, kind: Kind) -> object:
     if isinstance(value, list | dict) and not isinstance(kind, sa.JSON | sa.ARRAY):
         # As text, so that a column of numbers refuses it as it does any text.
         return json.dumps(value, default=_nested)
+    if isinstance(value, datetime.datetime) and isinstance(kind, sa.DateTime):
+        # A column without zones would keep the clock of whichever zone it was.
+        return value if kind.timezone or value.tzinfo is None else _in_utc(value)
     if value is None or not isinstance(kind, sa.String) or isinstance(value, str):
         return value
     return text_of(value)
+
+
+def _in_utc(value: datetime.datetime) -> datetime.datetime:
+    return value.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def _nested(value: object) -> str:

@@ -47,7 +47,7 @@ def arrow_kind(kind: Any) -> Any:
 
 def table_kind(kind: Any) -> Any:
     """The type of a column of a table, where it has another type elsewhere."""
-    from modelway.backends.table_types import TIME_WITH_ZONE, of_python
+    from modelway.backends.table_types import TIME_WITH_ZONE, of_decimal, of_python
 
     if isinstance(kind, type):
         return of_python(kind)
@@ -59,7 +59,7 @@ def table_kind(kind: Any) -> Any:
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         return TIME_WITH_ZONE
     if pa.types.is_decimal(kind):
-        return sa.Numeric(kind.precision, kind.scale)
+        return of_decimal(kind.precision, kind.scale)
     if pa.types.is_uint64(kind):
         return sa.Numeric(_UINT64_DIGITS, 0)
     found = next((one for is_one, one in _arrow_kinds() if is_one(kind)), str)
