@@ -17,8 +17,10 @@ from modelway.backends.text_files import LONGEST_BYTES
 from modelway.batch.parts import PartSize, Span
 from modelway.batch.ports import Rows, Splitter
 from modelway.composition.batch_formats import joiner_of, reader_of, writer_of
+from modelway.composition.row_files import read_batches, row_writer
 from modelway.domain.errors import MalformedPayload
 from modelway.domain.signature import Column, Datatype, Signature
+from support.scored import rows_of as rows_in
 
 FORMS = ["csv", "jsonl", "parquet"]
 SIGNATURE = Signature(
@@ -264,3 +266,21 @@ def _joined(folder: Path, form: str, cuts: Sequence[int]) -> Path:
     output = folder / f"{len(cuts)}.{form}"
     joiner_of(form).join(paths, output)
     return output
+
+
+def test_a_cell_with_an_end_of_line_is_one_cell_for_whoever_reads_it(tmp_path: Path) -> None:
+    rows = [
+        {"id": str(k), "age": "1", "town": town}
+        for k, town in enumerate(["a\rb", "\r", "a\r\n", "a\nb", "Ulm"])
+    ]
+    batch, single = tmp_path / "batch.csv", tmp_path / "single.csv"
+    writer = writer_of("csv", dict.fromkeys(rows[0], str), {})(batch, True)
+    writer.write({name: [row[name] for row in rows] for name in rows[0]})
+    writer.close()
+    with row_writer(single, "csv", dict.fromkeys(rows[0], str)) as write:
+        write(rows)
+    assert batch.read_bytes() == single.read_bytes()
+    assert batch.read_bytes().endswith(b'\n3,1,"a\nb"\n4,1,Ulm\n')
+    assert rows_in(batch) == rows
+    assert [values for _, values in read(batch, "csv", PartSize(), 64)] == rows
+    assert [row for some in read_batches(batch, 64) for row in some] == rows

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from modelway.backends.csv_quoting import LINE_END, NewlineEnds
 from modelway.backends.csv_records import Block, Record, blocks, header_of, read_record, read_whole
 from modelway.backends.text_files import lines_of, listed, text_of
 from modelway.batch.faults import Fault, damaged
@@ -191,7 +192,7 @@ class CsvWriter:
 
     def __init__(self, path: Path, names: Sequence[str], *, first: bool) -> None:
         self._stream = path.open("w", newline="", encoding="utf-8", errors="replace")
-        self._writer = csv.writer(self._stream, lineterminator="\n")
+        self._writer = csv.writer(NewlineEnds(self._stream), lineterminator=LINE_END)
         if first:
             self._writer.writerow(names)
 

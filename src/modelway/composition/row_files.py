@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
+from modelway.backends.csv_quoting import LINE_END, NewlineEnds
 from modelway.domain.errors import (
     InvalidInput,
     MalformedPayload,
@@ -245,7 +246,7 @@ def _text_writer(stream: IO[str], form: str, columns: Types) -> Write:
 
 
 def _csv_writer(stream: IO[str], columns: Types) -> Write:
-    writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
+    writer = csv.DictWriter(NewlineEnds(stream), list(columns), lineterminator=LINE_END)
     writer.writeheader()
     made_flat = _flattener(columns)
 
