@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -302,6 +303,24 @@ def test_decimal_numbers_of_any_length_and_moments_with_a_zone_stay_what_they_ar
         TableWriter(plain, table, "id").write({"id": [1], "at": [moment]})
         plain.database.close()
         assert rows_of(url, "SELECT at FROM plain") == [(datetime.datetime(2026, 6, 30, 23, 30),)]
+
+
+@pytest.mark.parametrize("kind", ["NUMERIC(19, 0)", "uint64"])
+def test_ids_may_be_whole_numbers_that_are_decimal(url: str, place: TablePlace, kind: str) -> None:
+    ids = [1, 2**53, 2**53 + 1, 2**53 + 2, 2**53 + 3]
+    if kind == "uint64":
+        types = {"id": table_kind(pa.uint64()), "n": table_kind(int)}
+        TableWriter(place, made(place, types, "id"), "id").write({"id": ids, "n": ids})
+    else:
+        rows_of(url, f"CREATE TABLE things (id {kind} PRIMARY KEY)")
+        rows_of(url, f"INSERT INTO things VALUES {', '.join(f'({one})' for one in ids)}")
+    spans = list(TableSplitter("id", PartSize(rows=3)).spans(place))
+    assert [one.ids for one in spans] == [(1, 2**53 + 1), (2**53 + 2, 2**53 + 3)]
+    reader = TableReader(None, "id", SIGNATURE)
+    found = [
+        one for span in spans for rows in reader.read(place, span, 2) for one in rows.columns["id"]
+    ]
+    assert found == ids
 
 
 @pytest.mark.services

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Float,
+    Numeric,
     Table,
     Uuid,
     distinct,
@@ -59,8 +60,9 @@ class TableSplitter:
         """Spans of so many rows, by their ids. Raises InvalidInput."""
         with place.database.reading() as connection:
             table = place.table(connection)
-            key = key_of(table, self.key, place.shown)
-            self._check_key(connection, table, key, place)
+            column = key_of(table, self.key, place.shown)
+            self._check_key(connection, table, column, place)
+            key = _id_of(column, place)
             ids = select(key).order_by(key)
             first, row = connection.scalar(ids.limit(1)), 1
             while first is not None:
@@ -118,10 +120,11 @@ class TableReader:
             return
         with place.database.reading() as connection:
             table = place.table(connection)
-        key = key_of(table, self.key, place.shown)
+        column = key_of(table, self.key, place.shown)
+        key = _id_of(column, place)
         kept = list(map(str, table.columns.keys())) if self.kept is None else self.kept
         wanted = [one for one in table.columns if one.name in self._needed(kept)]
-        first, last = (_value(one, key) for one in span.ids)
+        first, last = (_value(one, column) for one in span.ids)
         page = select(key, *(_as_read(one, place) for one in wanted))
         page = page.where(key <= last).order_by(key).limit(batch_rows)
         where, n_rows = key >= first, 0
@@ -180,6 +183,16 @@ class TableRows:
         return Fault(self.numbers[place], values=values)
 
 
+def _id_of(key: Column[object], place: TablePlace) -> Any:
+    """The column that is asked for by its values.
+
+    Decimal numbers of SQLite would go through floats, and whole ones lose digits there.
+    """
+    if place.database.dialect == "sqlite" and isinstance(key.type, Numeric):
+        return type_coerce(key, NullType())
+    return key
+
+
 def _as_read(column: Column[object], place: TablePlace) -> Any:
     """The column with its values as they are.
 
@@ -199,6 +212,8 @@ def _told(value: object, place: TablePlace) -> Id:
         return str(value)
     if isinstance(value, int | str):
         return value
+    if isinstance(value, decimal.Decimal) and _is_whole(value):
+        return int(value)
     raise InvalidInput(
         f"the ids of {place.shown} are neither whole numbers nor text nor UUIDs",
         hint="name such a column with --id-column",
@@ -222,12 +237,15 @@ def _shown(values: Sequence[Any], datatype: Datatype) -> Sequence[object]:
 
 def _plain(value: Any) -> object:
     if isinstance(value, decimal.Decimal):
-        # PostgreSQL's may be infinite, or no number.
-        is_whole = value.is_finite() and value == value.to_integral_value()
-        return int(value) if is_whole else float(value)
+        return int(value) if _is_whole(value) else float(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def _is_whole(value: decimal.Decimal) -> bool:
+    # PostgreSQL's may be infinite, or no number.
+    return value.is_finite() and value == value.to_integral_value()
 
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))

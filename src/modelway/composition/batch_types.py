@@ -61,7 +61,8 @@ def table_kind(kind: Any) -> Any:
     if pa.types.is_decimal(kind):
         return of_decimal(kind.precision, kind.scale)
     if pa.types.is_uint64(kind):
-        return sa.Numeric(_UINT64_DIGITS, 0)
+        # SQLite would make floats of decimal numbers, and one id of several.
+        return sa.Numeric(_UINT64_DIGITS, 0).with_variant(sa.BigInteger(), "sqlite")
     found = next((one for is_one, one in _arrow_kinds() if is_one(kind)), str)
     return of_python(found)
 
