@@ -484,8 +484,34 @@ def test_a_password_is_never_shown() -> None:
     place = TablePlace("postgresql://me:geheim@db/loans?table=risk.loans&sslpassword=auch")
     assert place.shown == "postgresql://me:***@db/loans?table=risk.loans"
     assert (place.schema, place.name) == ("risk", "loans")
+    odbc = TablePlace("mssql://db/loans?odbc_connect=UID%3Dme%3BPWD%3Dgeheim&table=x")
+    assert odbc.shown == "mssql://db/loans?table=x"
     with pytest.raises(BadValue) as refused:
         TablePlace("postgresql://me:geheim@db/loans")
     assert "geheim" not in refused.value.message
     with pytest.raises(BadValue, match="cannot be read"):
         TablePlace("://?table=x")
+
+
+def test_tables_of_two_servers_that_differ_in_a_parameter_are_shown_as_two() -> None:
+    query = "password=geheim&connect_timeout=5&table=x"
+    places = [TablePlace(f"postgresql:///db?host=/{one}&{query}") for one in "ab"]
+    assert [one.shown for one in places] == [
+        f"postgresql:///db?connect_timeout=5&host=%2F{one}&table=x" for one in "ab"
+    ]
+
+
+def test_a_name_that_is_too_long_is_refused_before_a_table_is_made(
+    url: str, place: TablePlace
+) -> None:
+    longest = "ö" * 31 + "x" if place.is_psycopg else "ö" * 64
+    columns = {"id": table_kind(int), longest: table_kind(int)}
+    too_long = {"id": table_kind(int), longest + "y": table_kind(int)}
+    if place.database.dialect == "sqlite":
+        assert longest + "y" in made(place, too_long, "id").columns
+        return
+    with pytest.raises(InvalidInput, match=f"cannot have the name {longest}y"):
+        made(place, too_long, "id")
+    with place.database.reading() as connection:
+        assert not place.is_there(connection)
+    assert longest in made(place, columns, "id").columns

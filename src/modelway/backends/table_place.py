@@ -2,7 +2,7 @@
 
 The name of the table is a parameter of the URL, so that one word says where rows are, as a path
 does; ``schema.table`` names one that is in another schema than the user's own. A view is read as a
-table is. What is shown of a URL never has its password, nor other parameters, which may be secret.
+table is. What is shown of a URL never has its password, nor parameters that may be secret.
 
 Source: SQLAlchemy, "Database URLs".
 """
@@ -46,8 +46,9 @@ class TablePlace:
         if not isinstance(named, str) or not named or not url.database:
             raise BadValue(f"the URL names no table, or no database: expected {EXPECTED}")
         self.schema, _, self.name = named.rpartition(".")
-        plain = url.set(password=None, query={}).render_as_string()
-        self.shown = f"{plain}?table={named}"
+        # Two databases may differ in a parameter alone, such as the folder of a socket.
+        plain = url.set(query=_not_secret(url)).render_as_string()
+        self.shown = f"{plain}{'&' if '?' in plain else '?'}table={named}"
         self._url = url.difference_update_query(["table"])
 
     @cached_property
@@ -142,6 +143,15 @@ def unique_columns(connection: Connection, table: Table) -> Sequence[Sequence[st
         if one["unique"] and not any(k.endswith("_where") for k in one.get("dialect_options", {}))
     ]
     return unique
+
+
+def _not_secret(url: URL) -> Mapping[str, Sequence[str]]:
+    """The parameters in which nothing is called a secret, not even in what some driver is told."""
+    return {
+        name: values
+        for name, values in sorted(url.normalized_query.items())
+        if name != "table" and not any(map(names_secret, (name, *values)))
+    }
 
 
 def _engine(url: URL) -> Engine:

@@ -45,6 +45,7 @@ Row = Mapping[str, object]
 
 _COLLATION = """SELECT collation_name FROM information_schema.columns
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :name AND column_name = :key"""
+_LONGEST_NAMES = {"postgresql": 63, "mysql": 64}
 _TRIES = 5
 _FIRST_WAIT_S = 0.2
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -116,7 +117,7 @@ def made(place: TablePlace, types: Mapping[str, Kind], key: str) -> Table:
 
     Raises:
         InvalidInput: it is there, and lacks columns, would have an id twice, or would have a row
-            replace one of another id.
+            replace one of another id; or a name is too long for it to be made.
         StoreUnavailable: it cannot be made.
     """
     with place.database.reading() as connection:
@@ -170,6 +171,24 @@ def _check_only_ids_are_doubles(
         )
 
 
+def _check_names(place: TablePlace, types: Mapping[str, Kind]) -> None:
+    """Do nothing if a new table can have these names: PostgreSQL would cut one off.
+
+    Raises:
+        InvalidInput: one is too long.
+    """
+    dialect = place.database.dialect
+    for name in (place.name, *types):
+        # Bytes in PostgreSQL, characters in MariaDB and MySQL.
+        length = len(name.encode() if dialect == "postgresql" else name)
+        if length > _LONGEST_NAMES.get(dialect, length):
+            raise InvalidInput(
+                f"{place.shown} cannot have the name {name}: it is longer than "
+                f"{_LONGEST_NAMES[dialect]}, the most that the database takes",
+                hint="rename the column, or name the columns to keep with --columns",
+            )
+
+
 def _make(place: TablePlace, types: Mapping[str, Kind], key: str) -> None:
     columns: list[Column[Any]] = [
         Column(name, as_id(kind), primary_key=True, autoincrement=False)
@@ -177,6 +196,7 @@ def _make(place: TablePlace, types: Mapping[str, Kind], key: str) -> None:
         else Column(name, kind)
         for name, kind in types.items()
     ]
+    _check_names(place, types)
     table = Table(place.name, MetaData(), *columns, schema=place.schema or None)
     with place.database.writing() as connection:
         try:
