@@ -157,11 +157,12 @@ def test_a_lease_is_kept_for_longer(store: Store, runs: ScheduleRuns) -> None:
 
 
 @pytest.mark.parametrize(("counts", "tries"), [(True, 2), (False, 1)])
-def test_what_is_given_back_is_taken_at_once(
+def test_what_is_given_back_is_taken_from_a_time_on(
     store: Store, runs: ScheduleRuns, *, counts: bool, tries: int
 ) -> None:
     runs.enter(schedule(), run(), LATER)
     assert runs.give_back(run(), NOON, counts=counts)
+    assert runs.take(kept(store), "host-2", NOON - MINUTE, LATER) is None
     taken = runs.take(kept(store), "host-2", NOON, LATER)
     assert taken is not None
     assert (taken.attempt, taken.tries, taken.host) == (2, tries, "host-2")

@@ -12,7 +12,7 @@ import pytest
 
 from modelway.backends.sql.store import Store, open_store
 from modelway.batch.schedules import RunState, Schedule, ScheduledRun
-from modelway.batch.timekeeping import GRACE, LEASE, MOST_TRIES, Timekeeper
+from modelway.batch.timekeeping import AGAIN_AFTER, AWAY, GRACE, LEASE, MOST_TRIES, Timekeeper
 from modelway.domain.errors import InvalidInput, StoreUnavailable
 from support.schedules import MINUTE, NOON, Clock, schedule
 
@@ -228,6 +228,43 @@ def test_a_run_that_kills_its_process_has_failed_in_the_end(
     assert host.looks() == []
     assert told(store) == [(0, "failed", 1)]
     assert store.schedules.runs("nightly", 1)[0].detail == f"{MOST_TRIES} attempts died"
+
+
+def test_a_run_that_finds_away_what_it_needs_is_begun_again_until_it_is_there(
+    store: Store, clock: Clock, host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    (program,) = host.looks()
+    for attempt in range(2, MOST_TRIES + 4):
+        program.code = 8
+        assert host.looks() == []
+        clock.at += AGAIN_AFTER - SECOND
+        assert host.looks() == []
+        clock.at += SECOND
+        (program,) = host.looks()
+        assert (program.run.attempt, program.run.tries) == (attempt, 1)
+    assert caplog.text.count("its run waits for what is away: it ended with 8") == 1
+    program.code = 0
+    host.looks()
+    assert told(store)[0] == (0, "succeeded", 1)
+
+
+def test_a_run_has_failed_where_what_it_needs_is_away_for_long(
+    store: Store, clock: Clock, host: Host
+) -> None:
+    (program,) = host.looks()
+    program.code = 8
+    host.looks()
+    clock.at += AWAY - AGAIN_AFTER
+    (program,) = host.looks()
+    program.code = 8
+    host.looks()
+    clock.at += AGAIN_AFTER
+    (program,) = host.looks()
+    program.code = 8
+    host.looks()
+    first = store.schedules.runs("nightly", 100)[-1]
+    assert (first.state, first.exit_code) == (RunState.FAILED, 8)
+    assert first.detail == "it ended with 8"
 
 
 def test_what_is_left_at_an_end_is_gone_on_with_at_once_and_as_often_as_need_be(

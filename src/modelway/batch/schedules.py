@@ -2,7 +2,8 @@
 
     running ──> succeeded
       ^  │ ├──> failed
-      └──┘ └──> running      by another attempt, where whoever ran it died or was ended
+      └──┘ └──> running      by another attempt, where whoever ran it died or was ended, or what
+                             it needs was away
     missed                   never begun: nobody looked in time, or the run before still ran
 
 A run is known by its schedule and the time at which it was due. Whoever runs it has a lease and a
@@ -144,8 +145,8 @@ class ScheduleRuns(Protocol):
     ``take`` gives a run whose lease ran out to a host, by the next attempt; None where somebody
     else has it.
     ``extend``, ``give_back`` and ``end`` are False where the attempt is not the one under way.
-    ``give_back`` has the run be taken by whoever comes next, at once; where it does not count, it
-    was no try.
+    ``give_back`` has the run be taken by whoever comes next, from a time on; where it does not
+    count, it was no try.
     """
 
     def due(self, home: str, at: datetime) -> Sequence[Schedule]:

@@ -38,6 +38,12 @@ MOST_TRIES = 3
 
 _SUCCEEDED = frozenset((0, 11))
 """Every row has an answer, or some are listed, no more than were allowed (``cli/exits.py``)."""
+_UNAVAILABLE = 8
+"""What a run needs is away or overloaded, such as a registry that is only just being started."""
+AGAIN_AFTER = timedelta(seconds=15)
+AWAY = timedelta(minutes=10)
+"""So long a run is begun again after what it needs was away first: a registry of one's own is
+there within a minute, that of a team is back from being upgraded."""
 _KILLED = 128
 """From here on exit codes are of what was ended by a signal."""
 
@@ -103,6 +109,7 @@ class Timekeeper:
         self._begin = begin
         self._now = now
         self._own: dict[tuple[str, datetime], _Own] = {}
+        self._away_since: dict[tuple[str, datetime], datetime] = {}
 
     def once(self) -> None:
         """See to what goes on, to what others have left, and to what is due.
@@ -120,6 +127,8 @@ class Timekeeper:
             if not is_own and (run.until is None or run.until <= self._now()):
                 failed.append(_tried(partial(self._take_over, schedule, run)))
         running = {run.schedule for _, run in under_way}
+        waiting = {(run.schedule, run.due_at) for _, run in under_way}
+        self._away_since = {key: at for key, at in self._away_since.items() if key in waiting}
         for schedule in due:
             is_running = schedule.name in running
             see = partial(self._see_to_due, schedule, is_running=is_running)
@@ -153,7 +162,7 @@ class Timekeeper:
             if code >= _KILLED:
                 _log.warning("schedule %s: its run was killed (%d)", own.run.schedule, code)
                 self._runs.give_back(own.run, self._now(), counts=True)
-            else:
+            elif code != _UNAVAILABLE or not self._waits(own):
                 self._end(own)
             del self._own[key]
             return
@@ -170,6 +179,18 @@ class Timekeeper:
             own.until = at + LEASE
         else:
             self._lose(own)
+
+    def _waits(self, own: _Own) -> bool:
+        """Leave a run for a while, as what it needs is away; False where it has been for long."""
+        at, run = self._now(), own.run
+        since = self._away_since.setdefault((run.schedule, run.due_at), at)
+        if at - since >= AWAY:
+            return False
+        if since == at:
+            why = own.going.said().splitlines()[-1:]
+            _log.warning("schedule %s: its run waits for what is away: %s", run.schedule, *why)
+        self._runs.give_back(run, at + AGAIN_AFTER, counts=False)
+        return True
 
     def _lose(self, own: _Own) -> None:
         _log.warning("schedule %s: the lease of its run is lost", own.run.schedule)
