@@ -59,6 +59,8 @@ def test_of_what_it_said_the_last_lines_are_told(tmp_path: Path) -> None:
     going = started(tmp_path, "")
     wait_until(lambda: going.exit_code() is not None, 60)
     assert going.said() == ""
+    (tmp_path / "log").unlink()
+    assert going.said() == ""
 
 
 def test_a_run_finds_the_places_of_the_home_from_its_own_folder(

@@ -26,11 +26,14 @@ class Program:
         self.run = run
         self.code: int | None = None
         self.is_forgotten = False
+        self.surprise: OSError | None = None
 
     def exit_code(self) -> int | None:
         return self.code
 
     def said(self) -> str:
+        if self.surprise is not None:
+            raise self.surprise
         return f"it ended with {self.code}"
 
     def interrupt(self) -> None:
@@ -335,6 +338,21 @@ def test_a_zone_that_this_machine_does_not_know_holds_up_no_other(
     with pytest.raises(InvalidInput, match="Mars/Olympus"):
         host.looks()
     assert [one.run.schedule for one in host.begun] == ["nightly"]
+
+
+def test_a_surprise_of_one_schedule_holds_up_no_other(
+    store: Store, clock: Clock, host: Host
+) -> None:
+    (program,) = host.looks()
+    store.schedules.add(schedule("other", next_due=NOON))
+    program.code, program.surprise = 0, PermissionError("the log is not to be read")
+    for _ in range(2):
+        with pytest.raises(PermissionError):
+            host.looks()
+    assert [one.run.schedule for one in host.begun] == ["nightly", "other"]
+    program.surprise = None
+    host.looks()
+    assert told(store) == [(0, "succeeded", 1)]
 
 
 def test_a_schedule_of_another_home_is_left_alone(store: Store, clock: Clock, host: Host) -> None:

@@ -117,6 +117,7 @@ class Timekeeper:
         Raises:
             StoreUnavailable: what is due is not known, or what became of a run cannot be kept.
             InvalidInput: this machine does not know the zone of a schedule.
+            Exception: what nobody foresaw of one of them; the others were seen to.
         """
         failed = [_tried(partial(self._see_to, own)) for own in list(self._own.values())]
         due = self._runs.due(self._home, self._now())
@@ -263,11 +264,11 @@ class Timekeeper:
 _INSTANT = timedelta(microseconds=1)
 
 
-def _tried(see: Callable[[], None]) -> ModelwayError | None:
+def _tried(see: Callable[[], None]) -> Exception | None:
     """See to one of them, whatever becomes of the others; gives why it could not be."""
     try:
         see()
-    except ModelwayError as error:
+    except Exception as error:  # noqa: BLE001 - the others are seen to, and whoever calls is told
         return error
     return None
 

@@ -107,11 +107,14 @@ class ScheduledProcess:
         return code if code >= 0 else 128 - code
 
     def said(self) -> str:
-        """Its last lines."""
-        with self._log.open("rb") as log:
-            end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._begun, end - _TAIL_BYTES))
-            text = log.read().decode(errors="replace")
+        """Its last lines; none where somebody has removed the log."""
+        try:
+            with self._log.open("rb") as log:
+                end = log.seek(0, os.SEEK_END)
+                log.seek(max(self._begun, end - _TAIL_BYTES))
+                text = log.read().decode(errors="replace")
+        except OSError:
+            return ""
         return "\n".join(text.strip().splitlines()[-_LINES:])[-DETAIL_CHARACTERS:]
 
     def interrupt(self) -> None:
