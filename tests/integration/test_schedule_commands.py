@@ -74,6 +74,13 @@ def test_a_schedule_is_added_shown_and_removed(folder: Path, schedule: Schedule)
     assert json.loads(schedule("list", "--json")) == []
 
 
+@pytest.mark.parametrize("words", [("--name", "batch"), ("--name=batch",)])
+def test_a_schedule_may_be_called_batch(schedule: Schedule, words: tuple[str, ...]) -> None:
+    added = json.loads(schedule("add", NIGHTLY, *words, "--json", *BATCH))
+    assert (added["name"], added["arguments"]) == ("batch", [*BATCH[1:]])
+    assert "modelway batch pets" in schedule("print", "cron", NIGHTLY, *words, *BATCH)
+
+
 def test_adding_and_removing_are_audited(
     schedule: Schedule, capsys: pytest.CaptureFixture[str]
 ) -> None:

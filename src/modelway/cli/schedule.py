@@ -35,12 +35,25 @@ class _Scheduling(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options before it; what comes after is left as it is."""
-        if _BATCH in args:
-            at = args.index(_BATCH)
+        at = self._begin_of_batch(args)
+        if at is not None:
             args = [*args[:at], "--", *args[at:]]
         elif not set(args) & set(ctx.help_option_names):
             raise click.UsageError(_WHAT, ctx)
         return super().parse_args(ctx, args)
+
+    def _begin_of_batch(self, args: Sequence[str]) -> int | None:
+        """Where ``batch`` is that is no value of an option; None where it is nowhere."""
+        taking = {
+            word
+            for one in self.params
+            if isinstance(one, click.Option) and not one.is_flag
+            for word in one.opts
+        }
+        for at, word in enumerate(args):
+            if word == _BATCH and (at == 0 or args[at - 1] not in taking):
+                return at
+        return None
 
 
 _CRON = click.argument("cron", metavar="CRON")
