@@ -7,16 +7,26 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from modelway.batch.cron import Cron
+from modelway.batch.schedules import RunState
 from modelway.batch.systemd import calendar_events
 from modelway.cli.main import run
+from modelway.composition.schedule_operations import SHOW, OfSchedule
 from modelway.domain.signature import Column, Datatype, Signature
+from support.canaries import controlled
+from support.homes import HOME
+from support.schedules import MINUTE, NOON
+from support.schedules import run as scheduled_run
+from support.schedules import schedule as schedule_of
 from support.scored import rows_of
 from support.served import function_bundle
 
@@ -79,6 +89,22 @@ def test_a_schedule_may_be_called_batch(schedule: Schedule, words: tuple[str, ..
     added = json.loads(schedule("add", NIGHTLY, *words, "--json", *BATCH))
     assert (added["name"], added["arguments"]) == ("batch", [*BATCH[1:]])
     assert "modelway batch pets" in schedule("print", "cron", NIGHTLY, *words, *BATCH)
+
+
+def test_times_are_shown_on_the_clocks_of_the_zone(tmp_path: Path) -> None:
+    with controlled(tmp_path / HOME) as control:
+        tokyo = schedule_of(zone="Asia/Tokyo")
+        control.store.schedules.add(tokyo)
+        runs = control.store.schedule_runs
+        missed = scheduled_run(state=RunState.MISSED, attempt=0, tries=0, until=None)
+        runs.enter(tokyo, missed, NOON + MINUTE)
+        runs.enter(replace(tokyo, next_due=NOON + MINUTE), scheduled_run(NOON + MINUTE), NOON)
+        shown: Any = msgspec.to_builtins(SHOW.carry_out(control, OfSchedule("nightly"), ""))
+    of, found = shown["schedule"], shown["runs"]
+    assert (of["next_due"], of["last_missed"]) == ("2026-03-05T21:00:00+09:00",) * 2
+    assert of["last_due"] == found[0]["due_at"] == "2026-03-05T21:01:00+09:00"
+    assert found[0]["until"] == "2026-03-05T21:01:30+09:00"
+    assert [one["started_at"][-6:] for one in found] == ["+09:00"] * 2
 
 
 def test_adding_and_removing_are_audited(

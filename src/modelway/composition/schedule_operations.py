@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,7 +33,7 @@ class OfSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShownSchedule(msgspec.Struct, frozen=True):
-    """A schedule as it stands.
+    """A schedule as it stands, its times on the clocks of its zone.
 
     ``arguments`` have no passwords. ``last`` is what became of the latest run that was begun,
     ``missed`` how many dues were missed, as far as runs are kept, and ``last_missed`` the first of
@@ -69,7 +70,7 @@ def _list(control: Control, _: Nothing, __: str) -> Sequence[ShownSchedule]:
 def _show(control: Control, of: OfSchedule, _: str) -> ShownRuns:
     schedule = control.store.schedules.get(of.name)
     runs = control.store.schedules.runs(of.name, KEPT_RUNS)
-    return ShownRuns(shown_schedule(schedule, runs), runs)
+    return ShownRuns(shown_schedule(schedule, runs), [_shown_run(schedule, one) for one in runs])
 
 
 def _remove(control: Control, of: OfSchedule, _: str) -> OfSchedule:
@@ -93,15 +94,26 @@ def shown_schedule(schedule: Schedule, runs: Sequence[ScheduledRun]) -> ShownSch
         zone=schedule.zone,
         next_due=_local(schedule, schedule.next_due),
         last=None if begun is None else begun.state.value,
-        last_due=None if begun is None else begun.due_at,
+        last_due=None if begun is None else _local(schedule, begun.due_at),
         missed=sum(one.dues for one in missed),
-        last_missed=missed[0].due_at if missed else None,
+        last_missed=_local(schedule, missed[0].due_at) if missed else None,
         trouble=_trouble(schedule),
         arguments=[_without_password(one) for one in schedule.arguments],
         folder=schedule.folder,
         host=schedule.host,
-        created_at=schedule.created_at,
+        created_at=_local(schedule, schedule.created_at),
         created_by=schedule.created_by,
+    )
+
+
+def _shown_run(schedule: Schedule, run: ScheduledRun) -> ScheduledRun:
+    """A run with its times on the clocks of its schedule."""
+    return replace(
+        run,
+        due_at=_local(schedule, run.due_at),
+        started_at=_local(schedule, run.started_at),
+        until=None if run.until is None else _local(schedule, run.until),
+        ended_at=None if run.ended_at is None else _local(schedule, run.ended_at),
     )
 
 
