@@ -186,7 +186,7 @@ def test_what_comes_due_while_the_run_before_runs_is_missed(
 
 
 def test_a_run_of_a_host_that_died_is_gone_on_with_once_its_lease_is_over(
-    store: Store, clock: Clock, host: Host
+    store: Store, clock: Clock, host: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
     (first,) = host.looks()
     other = Host(store, clock, "host-2")
@@ -200,6 +200,7 @@ def test_a_run_of_a_host_that_died_is_gone_on_with_once_its_lease_is_over(
     # It was not dead: what it finds is that its lease is lost, and nothing it says counts.
     assert host.looks() == []
     assert first.code == 130
+    assert "schedule nightly: the lease of its run is lost" in caplog.text
     second.code = 0
     other.looks()
     assert told(store) == [(0, "succeeded", 1)]
@@ -290,7 +291,7 @@ def test_what_was_done_as_it_was_ended_was_done(store: Store, host: Host) -> Non
 
 
 def test_a_run_of_a_schedule_that_was_removed_is_ended(
-    store: Store, clock: Clock, host: Host
+    store: Store, clock: Clock, host: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
     (program,) = host.looks()
     store.schedules.remove("nightly")
@@ -298,6 +299,8 @@ def test_a_run_of_a_schedule_that_was_removed_is_ended(
     host.looks()
     assert program.code == 130
     assert told(store) == []
+    assert "schedule nightly: it was removed, so its run is ended; what is done" in caplog.text
+    assert "lease" not in caplog.text
 
 
 def test_a_run_that_cannot_be_begun_has_failed(store: Store, host: Host) -> None:

@@ -174,12 +174,14 @@ class Timekeeper:
             held = self._runs.extend(own.run, at + LEASE)
         except StoreUnavailable:
             if self._now() >= own.until:  # by now another may have it
-                self._lose(own)
+                self._lose(own, "the lease of its run is lost")
             raise
         if held:
             own.until = at + LEASE
+        elif at < own.until:  # before that nobody else can have taken it
+            self._lose(own, f"it was removed, so its run is ended; {_LEFT}")
         else:
-            self._lose(own)
+            self._lose(own, "the lease of its run is lost")
 
     def _waits(self, own: _Own) -> bool:
         """Leave a run for a while, as what it needs is away; False where it has been for long."""
@@ -193,8 +195,8 @@ class Timekeeper:
         self._runs.give_back(run, at + AGAIN_AFTER, counts=False)
         return True
 
-    def _lose(self, own: _Own) -> None:
-        _log.warning("schedule %s: the lease of its run is lost", own.run.schedule)
+    def _lose(self, own: _Own, why: str) -> None:
+        _log.warning("schedule %s: %s", own.run.schedule, why)
         own.going.stop()
         del self._own[own.run.schedule, own.run.due_at]
 
@@ -262,6 +264,7 @@ class Timekeeper:
 
 
 _INSTANT = timedelta(microseconds=1)
+_LEFT = "what is done stays in OUTPUT.parts: go on by modelway batch --resume, or remove it"
 
 
 def _tried(see: Callable[[], None]) -> Exception | None:

@@ -119,7 +119,7 @@ def show_command(name: str, target: Target, as_json: bool) -> None:
 @on_target
 @json_option
 def remove_command(name: str, target: Target, as_json: bool) -> None:
-    """Have a schedule run no more; a run under way is ended."""
+    """Have a schedule run no more; a run under way is ended, what it has done stays in .parts."""
     found = target.carry_out(operations.REMOVE, name=name)
     show(found, lambda one: f"{one['name']} is not run any more", as_json=as_json)
 
