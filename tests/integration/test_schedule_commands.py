@@ -176,6 +176,21 @@ def test_runs_that_would_write_the_same_file_are_told_of(
     assert ("note: every run writes the same file" in capsys.readouterr().err) == is_told
 
 
+def test_what_is_not_there_is_told_of_and_added(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(name: str, *words: str) -> str:
+        output = ("--output", "scored-{due}.csv")
+        assert run(["schedule", "add", NIGHTLY, "--name", name, "batch", *words, *output]) == 0
+        return capsys.readouterr().err
+
+    assert "there is no model at pets" in told("path", "pets", "--input", "a.csv")
+    assert "a.csv does not exist" in told("input", "pets@champion", "--input", "a.csv")
+    (folder / "a.csv").write_text("legs\n4\n")
+    assert told("reference", "pets@champion", "--input", "a.csv") == ""
+    assert told("daily", "pets:1", "--input", "{due}.csv") == ""
+
+
 def test_a_shell_runs_the_line_of_the_crontab(schedule: Schedule, folder: Path) -> None:
     function_bundle(folder / "pets", SOURCE, "doubled", PETS)
     (folder / "a b.csv").write_text("legs\n4\n")

@@ -93,7 +93,7 @@ def add_command(
     What was due while nobody could run it is not run late, but reported as missed.
     """
     of = wanted(cron, zone, name, _arguments(words), _read)
-    _tell_of_output(of)
+    _tell_of(of)
     show(adding_schedules.add(target, of), _added, as_json=as_json)
 
 
@@ -141,7 +141,7 @@ def cron_command(
 ) -> None:
     """Print lines for a crontab that run a command in this folder."""
     of = wanted(cron, zone, name, _arguments(words), _read)
-    _tell_of_output(of)
+    _tell_of(of)
     lines = crontab(of.cron, _printed(of, home))
     show({"crontab": lines}, lambda found: str(found["crontab"]), as_json=as_json)
 
@@ -158,7 +158,7 @@ def systemd_command(
 ) -> None:
     """Print a service and a timer of systemd that run a command in this folder."""
     of = wanted(cron, zone, name, _arguments(words), _read)
-    _tell_of_output(of)
+    _tell_of(of)
     service, timer = systemd_units(of.cron, _printed(of, home))
     unit = f"modelway-{of.name}"
     units = {f"{unit}.service": service, f"{unit}.timer": timer}
@@ -176,13 +176,15 @@ def _read(arguments: Sequence[str]) -> ScoreRequest:
     return score_request(batch.make_context("modelway batch", list(arguments)))
 
 
-def _tell_of_output(of: Wanted) -> None:
+def _tell_of(of: Wanted) -> None:
     if not of.is_own:
         click.echo(
             "note: every run writes the same file, and none replaces one that is there: put {due} "
             "into --output, or take the file away after each run",
             err=True,
         )
+    for one in of.lacking:
+        click.echo(f"note: as things are now a run would fail: {one}", err=True)
 
 
 def _printed(of: Wanted, home: Path | None) -> Command:

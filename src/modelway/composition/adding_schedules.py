@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +13,13 @@ from modelway.access.auditing import Audited
 from modelway.batch.cron import Cron, cron_of
 from modelway.batch.placeholders import filled
 from modelway.batch.schedules import Schedule
-from modelway.composition.batch_places import TABLE
+from modelway.composition.batch_places import TABLE, inputs_of
 from modelway.composition.batch_scoring import ScoreRequest
 from modelway.composition.control import Control, now
 from modelway.composition.operating import Target, user
+from modelway.composition.referring import reference_in
 from modelway.composition.schedule_operations import ShownSchedule, shown_schedule
-from modelway.domain.errors import InvalidInput
+from modelway.domain.errors import InvalidInput, ModelwayError
 from modelway.domain.names import check_name
 
 Read = Callable[[Sequence[str]], ScoreRequest]
@@ -30,7 +31,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be run when; ``is_own`` is whether the next runs have each an output of its own,
-    or bring a table up to date."""
+    or bring a table up to date. ``lacking`` is why the next run could do nothing as things are
+    now."""
 
     name: str
     cron: Cron
@@ -38,6 +40,7 @@ class Wanted:
     folder: Path
     next_due: datetime
     is_own: bool
+    lacking: tuple[str, ...] = ()
 
 
 def wanted(
@@ -70,7 +73,23 @@ def wanted(
         Path.cwd(),
         next_due,
         is_own=is_table or later.output != request.output,
+        lacking=tuple(_lacking(request, later)),
     )
+
+
+def _lacking(request: ScoreRequest, later: ScoreRequest) -> Iterator[str]:
+    """What is not here, as far as files tell; an input of the day may come with its day."""
+    try:
+        if not Path(request.model).exists() and reference_in(request.model) is None:
+            yield f"there is no model at {request.model}, and it is no reference"
+    except ModelwayError as error:
+        yield error.message
+    if later.source != request.source:
+        return
+    try:
+        inputs_of(request.source, request.target)
+    except ModelwayError as error:
+        yield error.message
 
 
 def add(target: Target, of: Wanted) -> ShownSchedule:
