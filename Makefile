@@ -6,8 +6,9 @@ VENV := .venv
 DEMO := .venv-demo
 BIN := $(VENV)/bin
 TESTS ?= tests
-# What is slow lies together, so a process that has done its half takes over from the other.
-PYTEST := -q -n 2 --dist worksteal
+# Tests that start servers wait for most of their time, so three at a time keep two cores busy. What is
+# slow lies together, so a process that has done its part takes over from another.
+PYTEST := -q -n 3 --dist worksteal
 
 # Beside one another, on few cores, tests that start servers may wait for longer than they can. What
 # failed is therefore run once more, alone: it is named above, and what fails again has failed.
