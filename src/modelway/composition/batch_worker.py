@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -34,6 +35,9 @@ from modelway.domain.inference import InferenceResponse, Outputs
 from modelway.inference.loading import LoadedModel, load_model
 from modelway.inference.samples import sample_table
 from modelway.rest.encoding import AnswerEncoder
+
+_SAID_S = 0.1
+"""How often is said how far a part is: each time wakes who waits."""
 
 
 def main() -> None:
@@ -100,13 +104,18 @@ class PartScorer:
         score = Score(self._model, self._order.max_errors)
         writer = self._table or self._begin(rows_path, number == 0)
         place, batch_rows = self._places[part.file], self._order.manifest.options.batch_rows
+        unsaid, said_at = 0, time.monotonic()
         # A part may be nothing but rows that fail, so their faults are not kept in memory.
         with errors_path.open("wb") as errors:
             for rows in self._reader.read(place, part.span, batch_rows):
                 errors.write(lines_of(self._told(score.write(rows, writer), known.path)))
-                yield Advanced(len(rows.numbers) + len(rows.damaged))
+                unsaid += len(rows.numbers) + len(rows.damaged)
+                if time.monotonic() - said_at >= _SAID_S:
+                    yield Advanced(unsaid)
+                    unsaid, said_at = 0, time.monotonic()
                 if score.is_exceeded:
                     break
+        yield Advanced(unsaid)
         writer.close()
         if isinstance(known, Fingerprint):
             check_unchanged(known)
