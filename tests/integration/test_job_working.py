@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from modelway.domain.errors import (
     Unavailable,
 )
 from modelway.domain.jobs import JobState, Payload
-from modelway.jobs.ports import Leased
+from modelway.jobs.ports import Held, Leased
 from modelway.jobs.retrying import Retrying
 from modelway.jobs.under_way import UnderWay
 from modelway.jobs.working import Tell, WorkBounds, Worker
@@ -236,6 +236,30 @@ def test_leases_of_long_work_are_extended(store: Store) -> None:
     answers = Slow(right)
     assert worked(store, answers, lease_s=2.0) == {"succeeded": 1}
     assert answers.asked == [["long"]]
+
+
+def test_leases_are_extended_again_after_a_surprise(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.jobs.enqueue([new_job("long")])
+    extend = store.jobs.extend
+    refused: list[Sequence[Held]] = []
+
+    def once_refused(leases: Sequence[Held], lease_s: float) -> Collection[str]:
+        if not refused:
+            refused.append(leases)
+            raise InvalidInput("a surprise")
+        return extend(leases, lease_s)
+
+    class Slow(Answers):
+        async def answer(self, jobs: Sequence[UnderWay], tell: Tell) -> None:
+            await asyncio.sleep(3.0)
+            await super().answer(jobs, tell)
+
+    monkeypatch.setattr(store.jobs, "extend", once_refused)
+    answers = Slow(right)
+    assert worked(store, answers, lease_s=1.5) == {"succeeded": 1}
+    assert (len(refused), answers.asked) == (1, [["long"]])
 
 
 def test_an_answer_is_told_while_others_of_the_turn_are_awaited(store: Store) -> None:

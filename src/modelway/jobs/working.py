@@ -311,7 +311,11 @@ class Worker:
             if not jobs or (done == said and time.monotonic() - extended_at < every_s):
                 continue
             held = [one.held for one in jobs]
-            holding = await self._stored(partial(self._queue.extend, held, lease_s))
+            try:
+                holding = await self._stored(partial(self._queue.extend, held, lease_s))
+            except Exception:  # noqa: BLE001 - the next time may do, and no lease is to run out
+                _log.exception("leases could not be extended")
+                continue
             if holding is not None:
                 extended_at, said = time.monotonic(), done
                 lost = [one for one in jobs if not one.is_over and one.job.id not in holding]

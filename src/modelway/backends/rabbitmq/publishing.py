@@ -3,8 +3,7 @@
     many publishes ──> one wait for their confirms
 
 A queue is declared before something is first sent to it; what is for one that is set aside is
-refused. What comes back because there is no such
-queue any more counts as not sent.
+refused. What comes back because there is no such queue any more counts as not sent.
 
 Source: RabbitMQ, "Consumer Acknowledgements and Publisher Confirms".
 """
