@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, String, and_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, Connection, String, bindparam, func, or_, select
 
 from modelway.backends.sql.columns import Moment
 from modelway.backends.sql.tables import JOBS
@@ -17,14 +17,19 @@ FARTHEST = 10_000
 _J = JOBS.c
 _LANE = bindparam("lane", type_=BigInteger)
 _AT = bindparam("at", type_=Moment)
-_OLDER = or_(
-    _J.lane < _LANE,
-    _J.created_at < _AT,
-    and_(_J.created_at == _AT, _J.id < bindparam("id", type_=String)),
+_OLDER = or_(_J.created_at < _AT, _J.id < bindparam("id", type_=String))
+_SAME = select(_J.id).where(_J.endpoint == bindparam("endpoint"))
+# Each is one range of the index of the line: nothing behind the job is looked through.
+_AHEAD = (
+    _SAME.where(_J.lane < _LANE),
+    _SAME.where(_J.lane == _LANE, _J.created_at <= _AT, _OLDER),
 )
-# Without the bound those behind, and all that are done, would be looked through.
-_AHEAD = select(_J.id).where(_J.endpoint == bindparam("endpoint"), _J.lane <= _LANE, _OLDER)
-_COUNT = select(func.count()).select_from(_AHEAD.limit(FARTHEST - 1).subquery())
+_COUNTS = select(
+    *(
+        select(func.count()).select_from(one.limit(FARTHEST - 1).subquery()).scalar_subquery()
+        for one in _AHEAD
+    )
+)
 
 
 def position(
@@ -32,7 +37,7 @@ def position(
 ) -> int:
     """The position of one; ``FARTHEST`` for each that is farther back."""
     asked = {"endpoint": endpoint, "lane": lane, "at": created_at, "id": id}
-    return int(connection.execute(_COUNT, asked).scalar_one()) + 1
+    return min(sum(connection.execute(_COUNTS, asked).one()) + 1, FARTHEST)
 
 
 def positions(connection: Connection, jobs: Sequence[NewJob]) -> Mapping[str, int]:
