@@ -1,7 +1,8 @@
-"""What several files of this folder share: a model of loans and its bundle."""
+"""What several files of this folder share: a model of loans and its bundle, an MLflow server."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ from sklearn.linear_model import LogisticRegression
 
 from support.live import modelway
 from support.loans import TARGET, save_loans
+from support.mlflow_servers import MlflowServer, mlflow_server
 from support.once import Once
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server, the same for all tests."""
+    with mlflow_server(tmp_path_factory) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

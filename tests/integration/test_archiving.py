@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,10 @@ from modelway.domain.errors import Conflict, ModelwayError, NotFound
 from modelway.registry.models import ARCHIVED_BY
 from modelway.settings import load_settings
 from support.homes import HOME
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 from support.shell import Shell
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture

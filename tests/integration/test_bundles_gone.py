@@ -16,16 +16,9 @@ from modelway.composition.control import Control
 from modelway.domain.errors import Conflict, RegistryUnavailable
 from modelway.registry.promotions import Promotion
 from modelway.settings import load_settings
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture

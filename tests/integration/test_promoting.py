@@ -25,17 +25,10 @@ from modelway.registry.following import REGISTRY, SETTLING
 from modelway.registry.models import ARCHIVED_BY
 from modelway.registry.promotions import Decision, Kind, Promotion, Proposal
 from support.ending import joined
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 from support.promoting import NOON, Desk, desk_at
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture

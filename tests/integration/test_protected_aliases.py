@@ -19,17 +19,10 @@ from modelway.domain.errors import (
 )
 from modelway.registry.following import REGISTRY
 from modelway.registry.promotions import Decision, Kind, Promotion, Proposal
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 from support.promoting import NOON, WAITING, Desk, desk_at
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from modelway.composition.control import Control
 from modelway.settings import load_settings
 from support.homes import HOME, Homes
 from support.live import ask
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 from support.shell import Shell
 
 pytestmark = pytest.mark.services
@@ -64,13 +64,6 @@ class Loans:
     def written(self, form: str) -> str:
         """A form with this model's own name in it."""
         return form.format(**self.parts)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture

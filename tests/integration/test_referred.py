@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from modelway.domain.errors import (
 )
 from modelway.settings import Settings, load_settings
 from support.live import Serve, ask, modelway
-from support.mlflow_servers import MlflowServer, mlflow_server, pickled_version
+from support.mlflow_servers import MlflowServer, pickled_version
 from support.severed import Relay
 
 pytestmark = pytest.mark.services
@@ -44,13 +43,6 @@ class Trees:
     name: str
     run: str
     path: str
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -23,16 +23,9 @@ from modelway.domain.errors import Unavailable, UntrustedRegistry, VersionNotFou
 from modelway.endpoints.endpoint import Endpoint
 from modelway.endpoints.planned import PlannedEndpoint
 from modelway.settings import Settings, load_settings
-from support.mlflow_servers import MlflowServer, mlflow_server, pickled_version
+from support.mlflow_servers import MlflowServer, pickled_version
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ from modelway.settings import load_settings
 from support.lineages import MemoryPredictions
 from support.live import modelway
 from support.loans import TARGET, loan_rows, save_loans
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 from support.repositories import Repository
 
 pytestmark = pytest.mark.services
@@ -73,13 +73,6 @@ for name, rows in json.load(open(work)).items():
     answers[name] = said
 print(json.dumps(answers))
 """
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 def opened(home: Path, url: str, *, trusted: bool = True) -> Control:

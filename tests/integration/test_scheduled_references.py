@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,11 @@ from modelway.composition.control import Control
 from modelway.composition.scheduling import ScheduledProcesses
 from support.canaries import controlled
 from support.homes import HOME, wait_until
-from support.mlflow_servers import MlflowServer, mlflow_server
+from support.mlflow_servers import MlflowServer
 from support.schedules import NOON, Clock, schedule
 from support.severed import Relay
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server, the same for all tests."""
-    with mlflow_server(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture
